@@ -1,0 +1,62 @@
+"""The `synth` command: one file per command.
+
+A command's file imports nothing heavy at its top; what it needs is imported inside its function, so that
+`synth --help` stays instant.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from synth import __version__
+from synth.cli import catalog, check, doctor, export, generate, index, init, run
+from synth.errors import Exit, SynthError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "SYNTH", "help_option_names": ["-h", "--help"]},
+    help="Synthesise multimodal shopping conversations with a team of LLM agents, and see how every line came about.",
+)
+app.command("init")(init.init)
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(index.app, name="index")
+app.command("generate")(generate.generate)
+app.add_typer(run.app, name="run")
+app.command("check")(check.check)
+app.command("export")(export.export)
+app.command("doctor")(doctor.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        print(f"synth {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one line on stderr, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        app()
+    except SynthError as error:
+        print(f"synth: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("synth: interrupted.", file=sys.stderr)
+        raise SystemExit(Exit.INTERRUPTED) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(Exit.DONE) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        print(f"synth: {error.strerror}: {error.filename or 'while writing'}.", file=sys.stderr)
+        raise SystemExit(Exit.BAD_INPUT) from None
