@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from synth.corpora.attributes import Wearer
 from synth.corpora.records import Act, Person, Product, Recipient, Requirement, Speaker
 
 Role = Literal["simulator", "rewriter", "checker", "judge", "captioner"]
@@ -33,6 +34,7 @@ class ProductCard:
     facets: dict[str, str]
     """Attributes, and descriptors recognised in the title (`corpora.attributes.facets`)."""
     visual: dict[str, str]
+    wearer: Wearer | None
     features: tuple[str, ...]
     categories: tuple[str, ...]
     summary: str
@@ -275,7 +277,7 @@ class Reason(Output):
 
 class RejectOutput(Output):
     reasons: Annotated[list[Reason], Field(max_length=2)]
-    """Two, or none where there is no difference that matters to this user."""
+    """Two; one where there is only one true difference; none where none matters to this user."""
     text: str
 
 

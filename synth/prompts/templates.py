@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -152,7 +152,7 @@ def _user_files(folder: Path | None) -> dict[str, Path]:
     return files
 
 
-@lru_cache(maxsize=None)
+@cache
 def _packaged(name: str) -> str:
     return (resources.files(__package__) / f"{name}.md").read_text("utf-8")
 

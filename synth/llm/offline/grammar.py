@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     options: tuple[tuple[Node, ...], ...]

@@ -1,0 +1,49 @@
+"""The user simulator: says why they shop, answers, turns down, chats, takes (MUSE §3.3)."""
+
+from __future__ import annotations
+
+from synth.agents.dialogue import Ask, Dialogue
+from synth.prompts import calls
+from synth.prompts.calls import AcceptInput, AnswerInput, JudgeFitInput, NeedInput, RejectInput, UserChatInput
+from synth.text import opening
+
+
+async def need(dialogue: Dialogue, ask: Ask) -> None:
+    given = NeedInput(dialogue.user_view(), dialogue.outfit)
+    reply = await ask(calls.NEED, given, f"{dialogue.step}.need")
+    dialogue.say("user", "need", reply.text, outfit=dialogue.outfit)
+
+
+async def answer(dialogue: Dialogue, ask: Ask) -> None:
+    reply = await ask(calls.ANSWER, AnswerInput(dialogue.user_view()), f"{dialogue.step}.answer")
+    dialogue.say("user", "answer", reply.text)
+
+
+async def chit_chat(dialogue: Dialogue, ask: Ask) -> None:
+    shown = dialogue.last_shown
+    reply = await ask(calls.USER_CHAT, UserChatInput(dialogue.user_view(), shown), f"{dialogue.step}.chit_chat")
+    dialogue.say("user", "chit_chat", reply.text, product=shown)
+
+
+async def fits(dialogue: Dialogue, ask: Ask) -> bool:
+    """Whether the product on the table would do, judged by what was asked for, the target out of sight."""
+    given = JudgeFitInput(dialogue.profile.requirements, tuple(dialogue.lines), dialogue.last_shown)
+    return (await ask(calls.JUDGE_FIT, given, f"{dialogue.step}.judge")).verdict
+
+
+async def reject(dialogue: Dialogue, ask: Ask) -> bool:
+    """Turns the product down with its differences; False where there is none that matters."""
+    shown = dialogue.last_shown
+    given = RejectInput(dialogue.user_view(), shown, tuple(dialogue.openings))
+    reply = await ask(calls.REJECT, given, f"{dialogue.step}.reject")
+    if not reply.reasons or not reply.text.strip():
+        return False
+    dialogue.openings.append(opening(reply.text))
+    dialogue.say("user", "reject", reply.text, product=shown)
+    return True
+
+
+async def accept(dialogue: Dialogue, ask: Ask) -> None:
+    shown = dialogue.last_shown
+    reply = await ask(calls.ACCEPT, AcceptInput(dialogue.user_view(), shown), f"{dialogue.step}.accept")
+    dialogue.say("user", "accept", reply.text, product=shown)

@@ -1,0 +1,59 @@
+"""What a conversation's graphs work with; the graphs' own state is only ids and counters."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from synth.agents.dialogue import Ask, Dialogue
+from synth.agents.manager import Schedule
+from synth.agents.querier import Search
+from synth.corpora.records import Ending, Retrieval
+from synth.llm.gateway import Gateway
+from synth.prompts.cards import Cards
+from synth.randomness import rng
+from synth.traces.events import ReviewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The run's settings that the graphs follow."""
+
+    accept: str
+    """`fit` or `target`."""
+    rerank: bool
+    k: int
+    colloquial: float
+    threshold: float
+
+
+@dataclass(slots=True)
+class Context:
+    """One conversation's surroundings. Not part of the graph's state: nothing here is copied between steps."""
+
+    dialogue: Dialogue
+    ask: Ask
+    search: Search
+    cards: Cards
+    product_ids: list[str]
+    schedule: Schedule
+    rules: Rules
+    seed: int
+    item: int
+    retrieval: Retrieval | None = None
+    texts: list[str] = field(default_factory=list)
+    review: ReviewEvent | None = None
+    ended_by: Ending | None = None
+
+    def random(self, *place: str | int) -> random.Random:
+        return rng(self.seed, "conversation", self.item, *place)
+
+
+def asker(gateway: Gateway, stage: str, item: int) -> Ask:
+    """The gateway, bound to one item."""
+
+    async def ask(call: Any, given: Any, step: str) -> Any:
+        return await gateway.ask(call, given, stage, item, step)
+
+    return ask

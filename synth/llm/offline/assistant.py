@@ -1,0 +1,169 @@
+"""The offline shop assistant and querier: they know the conversation and their own catalogue, nothing else."""
+
+from __future__ import annotations
+
+import random
+
+from synth.corpora.records import Gender
+from synth.llm.offline.grammar import grammar
+from synth.llm.offline.nouns import noun
+from synth.llm.offline.phrases import postmodifier, postmodifiers
+from synth.llm.offline.shop import Shop, card_facets
+from synth.llm.offline.wishes import Wishes, meets, score, understand
+from synth.prompts.calls import (
+    ChatReplyInput,
+    ProductCard,
+    QueryInput,
+    QueryOutput,
+    RecommendInput,
+    RerankInput,
+    RerankOutput,
+    TalkInput,
+    UtteranceOutput,
+)
+from synth.text import sentences
+
+_REASONS = ("usage", "season", "colour", "pattern", "material", "fit")
+_ASKABLE = {"usage": "use", "colour": "colour", "pattern": "pattern", "material": "material", "fit": "fit"}
+_WEARER: dict[tuple[Gender | None, bool], str] = {
+    ("female", False): "women",
+    ("male", False): "men",
+    ("female", True): "girls",
+    ("male", True): "boys",
+    (None, True): "kids",
+}
+
+
+class Assistant:
+    """Answers every `chatter.*` and `querier.*` call."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+
+    def greet(self, given: TalkInput, rng: random.Random) -> UtteranceOutput:
+        return UtteranceOutput(text=grammar().say("greet", rng))
+
+    def ask(self, given: TalkInput, rng: random.Random) -> UtteranceOutput:
+        """Asks for something the customer has not said."""
+        wishes = understand(given.view.lines, self.shop)
+        open_questions = [a for a in _ASKABLE if a not in wishes.stated and self.shop.counts.get(a)]
+        slots = {"noun": _noun(wishes), "echo": _echo(wishes, rng), "outfit": wishes.outfit or ""}
+        topic = rng.choice([*open_questions, "open"])
+        question = grammar().say(f"ask.{_ASKABLE.get(topic, 'open')}", rng, slots)
+        if wishes.outfit:
+            question = f"{grammar().say('ask.outfit', rng, slots)} {question}"
+        return UtteranceOutput(text=question)
+
+    def query(self, given: QueryInput, rng: random.Random) -> QueryOutput:
+        wishes = understand(given.view.lines, self.shop)
+        wanted = [postmodifiers(a, v)[0] for a, v in wishes.stated.items()]
+        words = [wishes.kind or "", _WEARER.get(wishes.wearer or (None, False), ""), *wishes.stated.values()]
+        needs = grammar().say("needs", rng, {"type": _noun(wishes), "list": ", ".join(wanted) or "of any kind"})
+        query = " ".join(" ".join(words).split()) or " ".join(line.text for line in given.view.lines)[-200:]
+        return QueryOutput(needs=needs, clarified=wanted, query=query)
+
+    def rerank(self, given: RerankInput, rng: random.Random) -> RerankOutput:
+        """The candidate whose attributes overlap most with the wishes; the index decides between equals."""
+        wishes = understand(given.view.lines, self.shop)
+        best = max(given.candidates, key=lambda card: score(card, wishes, self.shop))
+        met = [postmodifiers(a, v)[0] for a, v in wishes.stated.items() if meets(best, a, v)]
+        missed = [postmodifiers(a, v)[0] for a, v in wishes.stated.items() if meets(best, a, v) is False]
+        unknown = [postmodifiers(a, v)[0] for a, v in wishes.stated.items() if meets(best, a, v) is None]
+        slots = {"met": ", ".join(met) or "the kind of thing asked for", "unknown": ", ".join(unknown)}
+        reason = grammar().say("why", rng, slots)
+        if missed:
+            reason += f" Missed: {', '.join(missed)}."
+        return RerankOutput(id=best.id, reason=reason)
+
+    def recommend(self, given: RecommendInput, rng: random.Random) -> UtteranceOutput:
+        """Two or three sentences: the product, a reason that answers the customer, and what the picture shows."""
+        card, lines = given.product, given.view.lines
+        wishes = understand(lines, self.shop)
+        slots = {**self.shop.noun(card).agreement(), "title": card.title, "because": wishes.event or ""}
+        turned_down = any(line.act == "reject" for line in lines)
+        last_met = [(a, v) for a, v in wishes.latest if meets(card, a, v)]
+        if given.handed_over:
+            opening = grammar().say("recommend.forced", rng, slots)
+        elif turned_down:
+            slots["need"] = postmodifier(*rng.choice(last_met), rng) if last_met else ""
+            opening = grammar().say("recommend.again", rng, slots)
+        else:
+            opening = grammar().say("recommend.open", rng, slots)
+        parts = [opening]
+        said = last_met[0][0] if last_met and slots.get("need") else None
+        reason = self._reason(card, wishes, said, slots, rng)
+        if reason:
+            parts.append(reason)
+        parts.append(self._picture(card, slots, rng))
+        while len(parts) > 2 and sentences(" ".join(parts).replace(card.title, "")) > 3:
+            del parts[1]
+        if sentences(" ".join(parts).replace(card.title, "")) < 3 and rng.random() < 0.4:
+            parts.append(grammar().say("recommend.close", rng, slots))
+        return UtteranceOutput(text=" ".join(parts))
+
+    def chit_chat(self, given: ChatReplyInput, rng: random.Random) -> UtteranceOutput:
+        card, lines = given.product, given.view.lines
+        wishes = understand(lines, self.shop)
+        slots = {**self.shop.noun(card).agreement(), "title": card.title, "event": wishes.event or ""}
+        seen = self.shop.mentions(lines[-1].text, True)
+        look = looks(card, rng)
+        if seen and look:
+            slots["look"] = look
+            reply = grammar().say("chat.replypicture", rng, slots)
+        else:
+            reply = grammar().say("chat.reply", rng, slots)
+        return UtteranceOutput(text=f"{reply} {grammar().say('chat.back', rng, slots)}")
+
+    def _reason(
+        self, card: ProductCard, wishes: Wishes, said: str | None, slots: dict[str, str], rng: random.Random
+    ) -> str | None:
+        have = card_facets(card)
+        met = [a for a, v in wishes.stated.items() if a != said and meets(card, a, v)]
+        told = met or [a for a in _REASONS if a in have and a != said and a not in wishes.stated]
+        if card.features and (not told or rng.random() < 0.3):
+            point = rng.choice(card.features).rstrip(".")
+            if len(point) < 120:
+                point = point[0].lower() + point[1:] if point[1:2].islower() else point
+                return grammar().say("recommend.feature", rng, {**slots, "point": point})
+        if not told:
+            return None
+        attribute = rng.choice(told)
+        section = f"recommend.{attribute if attribute in _REASONS else 'other'}"
+        return grammar().say(section, rng, {**slots, "value": postmodifier(attribute, have[attribute], rng)})
+
+    def _picture(self, card: ProductCard, slots: dict[str, str], rng: random.Random) -> str:
+        look = looks(card, rng)
+        shade = card.facets.get("colour")
+        if look and (not shade or rng.random() < 0.8):
+            return grammar().say("recommend.picture", rng, {**slots, "look": look})
+        if shade:
+            return grammar().say("recommend.pictureplain", rng, {**slots, "shade": shade})
+        return grammar().say("recommend.close", rng, slots)
+
+
+def looks(card: ProductCard, rng: random.Random) -> str | None:
+    """A noun phrase for something that can be seen in the picture."""
+    seen: list[str] = []
+    have = card_facets(card)
+    if "accent" in have:
+        seen += [f"touches of {have['accent']}", f"hints of {have['accent']}", f"the {have['accent']} accents"]
+    if "detail" in have:
+        seen += [have["detail"]] * 3
+    if "tone" in have:
+        seen += [f"the {have['tone']} tone", f"its {have['tone']} look"]
+    if have.get("pattern") in ("striped", "checked", "floral", "polka dots", "graphic"):
+        words = {"striped": "stripes", "checked": "checks", "floral": "floral pattern", "graphic": "graphic"}
+        seen += [f"the {words.get(have['pattern'], have['pattern'])}"] * 2
+    if "neck" in have:
+        seen.append(f"the {have['neck']}")
+    if have.get("sleeve", "").endswith("sleeves"):
+        seen.append(f"the {have['sleeve']}")
+    return rng.choice(seen) if seen else None
+
+
+def _noun(wishes: Wishes) -> str:
+    return noun(wishes.kind).bare if wishes.kind else "piece"
+
+
+def _echo(wishes: Wishes, rng: random.Random) -> str:
+    return postmodifier(*rng.choice(list(wishes.stated.items())), rng) if wishes.stated else ""

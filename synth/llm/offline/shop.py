@@ -1,0 +1,149 @@
+"""What the shop's staff know by heart: which attributes and values their catalogue has, and how people say them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
+
+from synth.corpora.attributes import wearer
+from synth.corpora.records import Product
+from synth.llm.offline.nouns import Noun, noun
+from synth.llm.offline.phrases import adjective, surfaces
+from synth.prompts.calls import ProductCard
+
+_TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+_TITLE_END = re.compile(r"[,(|/\[–]| - |\d")
+SILENT = frozenset({"type", "gender", "age_group", "department", "brand", "size", "outline", "main_colour", "surface"})
+"""Facets that are no wish of their own: said with the noun, or not said at all."""
+_PRIORITY = ("colour", "pattern", "material", "usage", "season", "fit", "neck", "sleeve", "length", "tone", "accent")
+_LONGEST_VALUE = 40
+
+
+class Mention(NamedTuple):
+    """A facet named in a text."""
+
+    attribute: str
+    value: str
+
+
+class Shop:
+    """The vocabulary of a catalogue."""
+
+    def __init__(self, products: Iterable[Product], facets: dict[str, dict[str, str]]) -> None:
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        wearers: dict[str, set[tuple[str | None, bool]]] = defaultdict(set)
+        self.size = 0
+        kinds: set[str] = set()
+        for product in products:
+            self.size += 1
+            own = {**product.visual, **facets[product.id]}
+            for attribute, value in own.items():
+                counts[attribute][value] += 1
+            kind = _kind(product, own)
+            kinds.add(kind)
+            worn = wearer(product)
+            wearers[kind].add((worn.gender, worn.child) if worn else (None, False))
+        self.counts = counts
+        self._mixed = {kind for kind, who in wearers.items() if len({w for w in who if w != (None, False)}) > 1}
+        self._kinds = _table((tokens(form), kind) for kind in sorted(kinds) for form in _noun_forms(kind))
+        strict: list[tuple[tuple[str, ...], Mention]] = []
+        loose: list[tuple[tuple[str, ...], Mention]] = []
+        order = sorted(counts, key=lambda a: (_PRIORITY.index(a) if a in _PRIORITY else len(_PRIORITY), a))
+        for attribute in order:
+            if attribute in SILENT:
+                continue
+            for value in sorted(counts[attribute]):
+                if len(value) > _LONGEST_VALUE:
+                    continue
+                mention = Mention(attribute, value)
+                forms = sorted(surfaces(attribute, value))
+                strict += [(tokens(form), mention) for form in forms]
+                loose += [(tokens(form), mention) for form in (*forms, value, adjective(attribute, value).lower())]
+        self._strict, self._loose = _table(strict), _table(loose)
+        self.mentions = lru_cache(maxsize=65_536)(self._mentions)
+        self.kind_named = lru_cache(maxsize=16_384)(self._kind_named)
+
+    def kind(self, card: ProductCard) -> str:
+        """What kind of thing a product is: its type, its last category, or the head of its title."""
+        return _kind(card.product, card.facets)
+
+    def noun(self, card: ProductCard) -> Noun:
+        return noun(self.kind(card))
+
+    def says_wearer(self, card: ProductCard) -> bool:
+        """Whether the wearer has to be said: this kind of thing is sold for different people."""
+        return self.kind(card) in self._mixed
+
+    def rarity(self, attribute: str, value: str) -> float:
+        """-log of the share of products with this value: what saying it tells."""
+        n = self.counts.get(attribute, Counter()).get(value, 0)
+        return -math.log((n + 1) / (self.size + 1))
+
+    def _mentions(self, text: str, loose: bool) -> tuple[Mention, ...]:
+        """Facets named in a text, in order, longest match first; `loose` also takes bare values."""
+        return tuple(_scan(tokens(text), self._loose if loose else self._strict))
+
+    def _kind_named(self, text: str) -> str | None:
+        """The kind of product that a text names; the last one, since the event comes first."""
+        found = list(_scan(tokens(text), self._kinds))
+        return found[-1] if found else None
+
+
+@lru_cache(maxsize=65_536)
+def tokens(text: str) -> tuple[str, ...]:
+    return tuple(token.replace("’", "'").removesuffix("'s") for token in _TOKEN.findall(text.lower()))
+
+
+def card_facets(card: ProductCard) -> dict[str, str]:
+    """Facets and what the picture shows, in one."""
+    return {**card.visual, **card.facets}
+
+
+def _kind(product: Product, own: dict[str, str]) -> str:
+    if own.get("type"):
+        return own["type"]
+    if product.categories:
+        return product.categories[-1].lower()
+    head = _TITLE_END.split(product.title, maxsplit=1)[0]
+    words = [w for w in _TOKEN.findall(head.lower()) if w.isalpha()]
+    return words[-1] if words else "item"
+
+
+def _noun_forms(kind: str) -> set[str]:
+    named = noun(kind)
+    bare = named.bare.lower()
+    return {kind, bare, bare if named.plural else bare + "s"}
+
+
+T = TypeVar("T")
+Table = dict[str, list[tuple[tuple[str, ...], T]]]
+"""Surfaces by their first token, the longest first."""
+
+
+def _table(entries: Iterable[tuple[tuple[str, ...], T]]) -> Table[T]:
+    """The first meaning given to a surface stands."""
+    table: Table[T] = {}
+    seen: set[tuple[str, ...]] = set()
+    for surface, meaning in entries:
+        if surface and surface not in seen:
+            seen.add(surface)
+            table.setdefault(surface[0], []).append((surface, meaning))
+    for surfaces_ in table.values():
+        surfaces_.sort(key=lambda entry: -len(entry[0]))
+    return table
+
+
+def _scan(text: tuple[str, ...], table: Table[T]) -> Iterator[T]:
+    position = 0
+    while position < len(text):
+        for surface, meaning in table.get(text[position], ()):
+            if text[position : position + len(surface)] == surface:
+                yield meaning
+                position += len(surface)
+                break
+        else:
+            position += 1

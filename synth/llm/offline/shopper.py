@@ -1,0 +1,237 @@
+"""The offline user simulator: an agenda of needs that come out one after the other (after Schatzmann et al., 2007).
+
+The two requirements come first, in the opening and the answer; what else the target has comes out in rejections,
+two true differences at a time.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+from synth.corpora.records import Gender
+from synth.llm.offline.grammar import grammar
+from synth.llm.offline.phrases import adjective, postmodifier
+from synth.llm.offline.shop import SILENT, Shop, card_facets
+from synth.llm.offline.wishes import Wishes, meets, outfit_phrase, question_about, suits_wearer, understand
+from synth.prompts.calls import (
+    AcceptInput,
+    AnswerInput,
+    JudgeFitInput,
+    NeedInput,
+    ProductCard,
+    Reason,
+    RejectInput,
+    RejectOutput,
+    UserChatInput,
+    UserView,
+    UtteranceOutput,
+    VerdictOutput,
+)
+from synth.randomness import rng as seeded
+from synth.text import opening, sentences
+
+_UNSPOKEN = SILENT | {"accent"}
+"""Facets that a rejection does not name: an accent's colour would be heard as the wish for another colour."""
+
+
+POSSESSIVES: dict[tuple[Gender | None, bool], str] = {
+    ("female", False): "women's",
+    ("male", False): "men's",
+    ("female", True): "girls'",
+    ("male", True): "boys'",
+    (None, True): "children's",
+}
+
+
+class Voice(NamedTuple):
+    """How much a shopper talks; the same throughout a conversation."""
+
+    talkative: float
+    """0 to 1."""
+    life: str
+    """A clause about themselves that they come back to."""
+
+
+class Difference(NamedTuple):
+    attribute: str
+    want: str
+    have: str | None
+
+
+class Shopper:
+    """Answers every `user.*` call."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+
+    def need(self, given: NeedInput, rng: random.Random) -> UtteranceOutput:
+        view = given.view
+        first = view.requirements[0]
+        slots = {
+            "event": event(view.scenario),
+            "who": f"my {view.recipient.relation}" if view.recipient else "me",
+            "type": self._type_phrase(view),
+            "req": _said(first.attribute, first.value, first.text, rng),
+        }
+        parts = [grammar().say("need.event", rng, slots)]
+        if given.outfit:
+            parts.append(grammar().say("need.outfit", rng, {**slots, "outfit": outfit_phrase(given.outfit)}))
+        parts.append(grammar().say("need.want", rng, slots))
+        return UtteranceOutput(text=" ".join(parts))
+
+    def answer(self, given: AnswerInput, rng: random.Random) -> UtteranceOutput:
+        view = given.view
+        second = view.requirements[1]
+        asked = question_about(view.lines[-1].text)
+        slots = {**_person(view), "req": _said(second.attribute, second.value, second.text, rng), "dim": asked or ""}
+        section = "answer.open" if asked and asked != second.attribute else "answer.direct"
+        parts = [grammar().say(section, rng, slots)]
+        if rng.random() < voice(view).talkative:
+            parts.append(grammar().say("answer.why", rng, slots))
+        return UtteranceOutput(text=" ".join(parts))
+
+    def judge(self, given: JudgeFitInput, rng: random.Random) -> VerdictOutput:
+        """Both requirements met, and nothing contradicted that was said."""
+        card = given.shown
+        wishes = understand(given.lines, self.shop)
+        if wishes.kind and self.shop.kind(card) != wishes.kind:
+            return VerdictOutput(
+                verdict=False, reason=f"It is a different kind of thing than the {wishes.kind} asked for."
+            )
+        if not suits_wearer(card, wishes.wearer):
+            return VerdictOutput(verdict=False, reason="It is made for somebody else.")
+        for requirement in given.requirements:
+            attribute, value = requirement.attribute, requirement.value
+            if attribute and value and not meets(card, attribute, value):
+                return VerdictOutput(verdict=False, reason=f"It does not meet the requirement: {requirement.text}.")
+        for attribute, value in wishes.stated.items():
+            if meets(card, attribute, value) is False:
+                return VerdictOutput(verdict=False, reason=f"The customer asked for {attribute} {value}.")
+        for attribute, values in wishes.denied.items():
+            if card_facets(card).get(attribute) in values:
+                return VerdictOutput(verdict=False, reason=f"The customer turned down {attribute} {sorted(values)[0]}.")
+        return VerdictOutput(verdict=True, reason="Both requirements are met and nothing said is contradicted.")
+
+    def reject(self, given: RejectInput, rng: random.Random) -> RejectOutput:
+        view, shown = given.view, given.shown
+        wishes = understand(view.lines, self.shop)
+        chosen = choose(self.differences(view.target, shown), wishes, rng)
+        if len(chosen) < 2 and not any(wishes.stated.get(d.attribute) == d.want for d in chosen):
+            return RejectOutput(reasons=[], text="")
+        slots = self.shop.noun(shown).agreement()
+        first = grammar().say("reject.open", rng, slots)
+        while opening(first) in given.openings:
+            first = grammar().say("reject.open", rng, slots)
+        said = [self._reason(difference, slots, rng) for difference in chosen]
+        reasons = [
+            Reason(text=text, attribute=difference.attribute, wanted=difference.want)
+            for text, difference in zip(said, chosen, strict=True)
+        ]
+        if first.endswith((",", ":", ";")) and not said[0].startswith(("I ", "I'")):
+            said[0] = said[0][0].lower() + said[0][1:]
+        text = " ".join([first, *said])
+        if sentences(text) < 3 and rng.random() < 0.5:
+            text += " " + grammar().say("reject.close", rng, slots)
+        return RejectOutput(reasons=reasons, text=text)
+
+    def accept(self, given: AcceptInput, rng: random.Random) -> UtteranceOutput:
+        view, shown = given.view, given.shown
+        wishes = understand(view.lines, self.shop)
+        noun = self.shop.noun(shown)
+        liked = [a for a, v in wishes.stated.items() if meets(shown, a, v)] or ["colour", "pattern", "usage", "season"]
+        features = [_said(a, card_facets(shown)[a], "", rng) for a in liked if a in card_facets(shown)]
+        requirement = rng.choice(view.requirements)
+        slots = {
+            **_person(view),
+            **noun.agreement(),
+            "noun": noun.bare,
+            "feature": features[-1] if features else "",
+            "req": _said(requirement.attribute, requirement.value, requirement.text, rng),
+            "who": f"my {view.recipient.relation}" if view.recipient else "me",
+        }
+        parts = [grammar().say("accept.open", rng, slots)]
+        if features:
+            parts.append(grammar().say("accept.feature", rng, slots))
+        parts.append(grammar().say("accept.why", rng, slots))
+        if len(parts) < 3 or rng.random() < 0.3 * voice(view).talkative:
+            parts[-1] += " " + grammar().say("accept.close", rng, slots)
+        return UtteranceOutput(text=" ".join(parts))
+
+    def chit_chat(self, given: UserChatInput, rng: random.Random) -> UtteranceOutput:
+        view, shown = given.view, given.shown
+        noun = self.shop.noun(shown)
+        seen = [(a, v) for a, v in card_facets(shown).items() if a in ("colour", "pattern", "tone", "detail", "accent")]
+        slots = {**_person(view), **noun.agreement(), "noun": noun.bare}
+        if seen and rng.random() < 0.5:
+            slots["feature"] = _said(*rng.choice(seen), "", rng)
+            return UtteranceOutput(text=grammar().say("chat.picture", rng, slots))
+        return UtteranceOutput(text=grammar().say("chat.life", rng, slots))
+
+    def differences(self, target: ProductCard, shown: ProductCard) -> list[Difference]:
+        """What the target has and the shown product has not, by attribute."""
+        wanted, had = card_facets(target), card_facets(shown)
+        return [
+            Difference(attribute, value, had.get(attribute))
+            for attribute, value in wanted.items()
+            if attribute not in _UNSPOKEN and had.get(attribute) != value and len(value) <= 40
+        ]
+
+    def _reason(self, difference: Difference, slots: dict[str, str], rng: random.Random) -> str:
+        attribute, want, have = difference
+        filled = {**slots, "want": adjective(attribute, want), "attribute": attribute.replace("_", " ")}
+        if attribute == "detail":
+            filled["want"] = want
+        if have is None and attribute != "detail":
+            return grammar().say("reject.missing", rng, filled)
+        if have is not None:
+            filled["have"] = adjective(attribute, have)
+        section = f"reject.{attribute}"
+        return grammar().say(section if section in grammar() else "reject.other", rng, filled)
+
+    def _type_phrase(self, view: UserView) -> str:
+        noun = self.shop.noun(view.target)
+        worn = view.target.wearer
+        if worn is None or (worn.gender is None and not worn.child) or not self.shop.says_wearer(view.target):
+            return noun.phrase()
+        return noun.phrase(POSSESSIVES.get((worn.gender, worn.child), ""))
+
+
+def choose(differences: list[Difference], wishes: Wishes, rng: random.Random) -> list[Difference]:
+    """Two reasons: one broken wish first, if there is one, then what has not been said yet."""
+    broken = [d for d in differences if wishes.stated.get(d.attribute) == d.want]
+    fresh = [d for d in differences if d.attribute not in wishes.stated]
+    weights = {"colour": 3.0, "pattern": 2.5, "material": 1.5, "neck": 1.5, "sleeve": 1.5, "length": 1.5}
+    fresh.sort(
+        key=lambda d: rng.random() ** (1 / (weights.get(d.attribute, 1.0) * (1.0 if d.have else 0.5))), reverse=True
+    )
+    rng.shuffle(broken)
+    return (broken[:1] + fresh + broken[1:])[:2]
+
+
+def event(scenario: str) -> str:
+    """The occasion a scenario opens with."""
+    return scenario.partition(",")[0].rstrip(" .")
+
+
+def voice(view: UserView) -> Voice:
+    """A shopper's way of talking, from who they are."""
+    own = seeded(0, "voice", view.person.name, view.person.age, view.backstory)
+    return Voice(own.random(), grammar().say("life", own))
+
+
+def _person(view: UserView) -> dict[str, str]:
+    job = view.person.profession
+    article = "an" if job[0].lower() in "aeiou" else "a"
+    who = f"my {view.recipient.relation}" if view.recipient else "me"
+    life = voice(view).life
+    return {
+        "event": event(view.scenario),
+        "job": f"{article} {job}",
+        "life": life[0].lower() + life[1:] if not life.startswith("I") else life,
+        "who": who,
+    }
+
+
+def _said(attribute: str | None, value: str | None, text: str, rng: random.Random) -> str:
+    return postmodifier(attribute, value, rng) if attribute and value else text
