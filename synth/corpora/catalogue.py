@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -50,15 +51,18 @@ class CatalogueInfo(Record):
 class Catalogue:
     """An opened catalogue; products are in memory (some 1 kB each), pictures stay on disk."""
 
-    def __init__(self, folder: Path, info: CatalogueInfo, products: list[Product]) -> None:
+    def __init__(
+        self, folder: Path, info: CatalogueInfo, products: list[Product], images: Path | None = None
+    ) -> None:
         self.folder = folder
+        self.images = images or folder / "images"
         self.info = info
         self.products = products
         self._by_id = {p.id: p for p in products}
 
     @classmethod
-    def open(cls, folder: Path) -> Catalogue:
-        """Reads a catalogue written by `CatalogueWriter`.
+    def open(cls, folder: Path, images: Path | None = None) -> Catalogue:
+        """Reads a catalogue written by `CatalogueWriter`; `images` names another folder for its pictures.
 
         Raises:
             SynthError: the folder is missing, is no catalogue, is of another format, or has changed since it was made.
@@ -78,12 +82,24 @@ class Catalogue:
         except (OSError, ValueError) as error:
             raise SynthError(f"{folder} cannot be read as a catalogue: {error}.", "Import it again.") from error
         if fingerprint(data) != info.fingerprint:
-            raise SynthError(f"{folder / 'products.jsonl'} was changed after the import.", "Import the catalogue again.")
+            raise SynthError(
+                f"{folder / 'products.jsonl'} was changed after the import.", "Import the catalogue again."
+            )
         try:
             products = [Product.model_validate_json(line) for line in data.splitlines()]
         except ValidationError as error:
             raise SynthError(f"{folder / 'products.jsonl'} has a broken row: {error}.", "Import it again.") from error
-        return cls(folder, info, products)
+        return cls(folder, info, products, images)
+
+    def rewritten(self, folder: Path, products: list[Product]) -> Catalogue:
+        """The same catalogue with other records (summaries added, say), written to `folder`; pictures stay where they are."""
+        data = "".join(product.model_dump_json() + "\n" for product in products).encode()
+        info = self.info.model_copy(update={"fingerprint": fingerprint(data)})
+        for name, content in (("products.jsonl", data), ("catalogue.json", info.model_dump_json(indent=2).encode())):
+            partial = folder / f"{name}.tmp"
+            partial.write_bytes(content)
+            os.replace(partial, folder / name)
+        return Catalogue(folder, info, products, self.images)
 
     def __len__(self) -> int:
         return len(self.products)
@@ -98,7 +114,7 @@ class Catalogue:
         return self._by_id[product_id]
 
     def image_path(self, picture: Picture) -> Path:
-        return self.folder / "images" / picture.filename
+        return self.images / picture.filename
 
 
 class CatalogueWriter:
@@ -117,13 +133,12 @@ class CatalogueWriter:
     def store_image(self, data: bytes, mime: str, width: int, height: int, url: str | None = None) -> Picture:
         """Stores an already cleaned picture under its content hash."""
         digest = hashlib.sha256(data).hexdigest()[:32]
-        picture = Picture.model_validate(
-            {"hash": digest, "mime": mime, "width": width, "height": height, "url": url}
-        )
+        picture = Picture.model_validate({"hash": digest, "mime": mime, "width": width, "height": height, "url": url})
         path = self.staging / "images" / picture.filename
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            partial = path.with_suffix(".tmp")
+            # Named by thread, for two products can share a picture and be written at once.
+            partial = path.with_suffix(f".{threading.get_ident()}.tmp")
             partial.write_bytes(data)
             os.replace(partial, path)
         return picture

@@ -54,7 +54,7 @@ class Product(Record):
     currency: str | None = None
     images: tuple[Picture, ...] = ()
     attributes: dict[str, str] = Field(default_factory=dict)
-    """E.g. `type`, `gender`, `colour`, `season`, `usage`, `brand`, `pattern`, `material`; others keep their column name."""
+    """E.g. `type`, `gender`, `colour`, `season`, `usage`, `brand`, `pattern`; others keep their column name."""
     visual: dict[str, str] = Field(default_factory=dict)
     """What the first picture shows beyond the attributes, e.g. `tone` or `accent`: read from its pixels, or drawn."""
     descriptions: dict[str, str] = Field(default_factory=dict)

@@ -1,0 +1,42 @@
+# Shorthand only: every target is a plain command that works without make (see README.md).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+SCENARIOS ?= 600
+CONVS ?= 7000
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help generate test test-slow lint bench clean
+
+help:  ## Show this list.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt $(VENV)/core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+generate: $(VENV)/core  ## Set up and generate on the drawn sample catalogue, offline: make generate CONVS=300 for a quick look.
+	$(BIN)/synth generate --scenarios $(SCENARIOS) --convs $(CONVS) $(ARGS)
+
+test: $(VENV)/dev  ## Set up and run the tests.
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/dev  ## The tests that take minutes: kills, large runs.
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/dev  ## ruff and mypy.
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+bench: $(VENV)/dev  ## Print the benchmarks' figures; minutes each.
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## Remove the environment and caches; runs and catalogues stay.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

@@ -1,0 +1,318 @@
+"""Drives a run: captions, scenarios, then draws until enough conversations are accepted.
+
+A draw has a number; everything random about it comes from (run seed, number). Duplicates and acceptance are decided
+by number. There are never more draws under way than conversations are still missing, so which draws a run makes
+does not depend on how many are in flight, and none is made in vain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from synth import __version__
+from synth.agents import manager
+from synth.agents import profile as profile_agent
+from synth.agents.dialogue import Dialogue
+from synth.analysis.dedup import Deduplicator
+from synth.corpora.catalogue import Catalogue
+from synth.corpora.records import (
+    Candidate,
+    Conversation,
+    Provenance,
+    Rejected,
+    Scenario,
+    Turn,
+    UserProfile,
+)
+from synth.errors import Exit, SynthError
+from synth.graphs.context import Context, Rules, asker
+from synth.graphs.conversation import MAX_STEPS, conversation_graph
+from synth.graphs.optimizer import optimizer_graph
+from synth.graphs.profiles import Surroundings, profiles_graph
+from synth.graphs.scenarios import make_scenarios
+from synth.graphs.sequence import Sequence
+from synth.graphs.settings import Settings
+from synth.llm.gateway import CallFailed, Gateway
+from synth.prompts.cards import Cards
+from synth.randomness import rng
+from synth.traces.events import FilterEvent
+from synth.traces.run import RowWriter, RunFolder, row, write_atomically
+
+Search = Callable[[str, int, Collection[str]], Awaitable[list[Candidate]]]
+_LEAST_YIELD = 0.02
+_YIELD_WINDOW = 400
+"""Draws without one acceptance, or a yield under `_LEAST_YIELD` after as many, after which a run gives up."""
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches it."""
+
+    def stage(self, name: str, total: int, done: int = 0) -> None: ...
+
+    def advance(self, done: int) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+@dataclass
+class Totals:
+    """What became of the draws, by filter or ending."""
+
+    accepted: int = 0
+    drawn: int = 0
+    since_accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    turns: int = 0
+
+
+class Pipeline:
+    """One run, in this process."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        settings: Settings,
+        catalogue: Catalogue,
+        brands: dict[str, str],
+        gateway: Gateway,
+        search: Search,
+        progress: Progress,
+        *,
+        convs: int,
+        in_flight: int,
+    ) -> None:
+        self.run_folder = run
+        self.settings = settings
+        self.catalogue = catalogue
+        self.brands = brands
+        self.gateway = gateway
+        self.store = gateway.store
+        self.search = search
+        self.progress = progress
+        self.convs = convs
+        self.in_flight = in_flight
+        self.cards = Cards(catalogue)
+        self.ids = [product.id for product in catalogue if product.images]
+        self.targets = list(self.ids)
+        rng(settings.seed, "targets").shuffle(self.targets)
+        self.totals = Totals()
+        self.scenarios: list[Scenario] = []
+        self._profiles: dict[int, str] = {}
+        self._finished: dict[int, str] = {}
+        self._duplicates = Deduplicator(settings.duplicate)
+        self._gate: Sequence[UserProfile | None, str | None] = Sequence(self._decide_profile)
+        self._acceptance: Sequence[Conversation | Rejected, None] = Sequence(self._decide_conversation)
+        self._provenance = Provenance(
+            seed=settings.seed, models=settings.models, prompts=gateway.prompts.hash, synth=__version__
+        )
+        self._rules = Rules(
+            settings.accept, settings.rerank == "model", settings.k, settings.colloquial, settings.threshold
+        )
+
+    async def run(self) -> Totals:
+        """Brings the run to `convs` accepted conversations.
+
+        Raises:
+            SynthError: it cannot get there; what is done is kept.
+        """
+        await self._make_scenarios()
+        folder = self.run_folder.path
+        self._profiles = self.store.results("profile")
+        self._finished = self.store.results("conversation")
+        self._writers = {
+            name: RowWriter(folder / f"{name}.jsonl") for name in ("profiles", "conversations", "rejected")
+        }
+        self.progress.stage("conversations", self.convs)
+        try:
+            await self._draw_all()
+        finally:
+            for writer in self._writers.values():
+                writer.close()
+        return self.totals
+
+    async def _make_scenarios(self) -> None:
+        path = self.run_folder.path / "scenarios.jsonl"
+        if self.store.meta("scenarios") == self.settings.scenarios and path.is_file():
+            self.scenarios = self.run_folder.scenarios()
+            return
+        self.progress.stage("scenarios", self.settings.scenarios)
+        self.scenarios = await make_scenarios(
+            self.gateway, self.settings.seed, self.settings.scenarios, self.settings.duplicate, self.progress.advance
+        )
+        write_atomically(path, "".join(row(scenario) + "\n" for scenario in self.scenarios))
+        self.store.set_meta("scenarios", self.settings.scenarios)
+
+    async def _draw_all(self) -> None:
+        live: set[asyncio.Task[None]] = set()
+        number = 0
+        try:
+            while self.totals.accepted < self.convs:
+                while len(live) < min(self.in_flight, self.convs - self.totals.accepted):
+                    self._check_yield(number)
+                    live.add(asyncio.create_task(self._draw(number)))
+                    number += 1
+                done, live = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            for task in live:
+                task.cancel()
+            await asyncio.gather(*live, return_exceptions=True)
+
+    async def _draw(self, number: int) -> None:
+        """One draw, from person to verdict; what an earlier process finished is taken from the store."""
+        profile = await self._profile(number)
+        if isinstance(profile, Rejected):
+            outcome: Conversation | Rejected = profile
+        elif number in self._finished:
+            outcome = _read_outcome(self._finished.pop(number))
+        else:
+            outcome = await self._converse(number, profile)
+        await self._acceptance.offer(number, outcome)
+
+    async def _profile(self, number: int) -> UserProfile | Rejected:
+        stored = self._profiles.pop(number, None)
+        made = _read_profile(stored) if stored else await self._make_profile(number)
+        duplicate = await self._gate.offer(number, made if isinstance(made, UserProfile) else None)
+        if isinstance(made, Rejected):
+            result: UserProfile | Rejected = made
+        elif duplicate is not None:
+            result = Rejected(id=made.id, filter="duplicate", reason=duplicate, profile=made)
+        else:
+            result = made
+        if not stored:
+            events = [FilterEvent(filter=made.filter, reason=made.reason)] if isinstance(made, Rejected) else []
+            self.store.finish("profile", number, row(made), events)
+        return result
+
+    async def _make_profile(self, number: int) -> UserProfile | Rejected:
+        target = self.cards[self.targets[number % len(self.targets)]]
+        drawn = profile_agent.draw(rng(self.settings.seed, "profile", number), self.scenarios, target)
+        ask = asker(self.gateway, "profile", number)
+        here = Surroundings(f"p{number:06d}", drawn, self.brands.get(target.id), ask)
+        try:
+            await profiles_graph().ainvoke({}, context=here)
+        except CallFailed as error:
+            return Rejected(id=here.id, filter="failed", reason=str(error))
+        if here.profile is None:
+            return Rejected(id=here.id, filter=here.filter, reason=here.reason)
+        return here.profile
+
+    async def _converse(self, number: int, profile: UserProfile) -> Conversation | Rejected:
+        scenario = self.scenarios[int(profile.scenario_id[1:])].text
+        dialogue = Dialogue(profile, scenario, self.cards)
+        context = Context(
+            dialogue=dialogue,
+            ask=asker(self.gateway, "conversation", number),
+            search=self.search,
+            cards=self.cards,
+            product_ids=self.ids,
+            schedule=manager.schedule(rng(self.settings.seed, "schedule", number)),
+            rules=self._rules,
+            seed=self.settings.seed,
+            item=number,
+        )
+        try:
+            await conversation_graph().ainvoke({}, context=context, config={"recursion_limit": MAX_STEPS})
+            await optimizer_graph().ainvoke({}, context=context)
+        except CallFailed as error:
+            outcome: Conversation | Rejected = Rejected(
+                id=f"c{number:06d}", filter="failed", reason=str(error), profile=profile
+            )
+        else:
+            outcome = self._outcome(number, context)
+        self.store.finish("conversation", number, row(outcome), dialogue.events)
+        return outcome
+
+    def _outcome(self, number: int, context: Context) -> Conversation | Rejected:
+        dialogue = context.dialogue
+        assert context.review is not None and context.ended_by is not None
+        turns = tuple(
+            Turn.model_construct(**{**dict(turn), "text": text})
+            for turn, text in zip(dialogue.turns, context.texts, strict=True)
+        )
+        conversation = Conversation(
+            id=f"c{number:06d}",
+            profile=dialogue.profile,
+            opening=dialogue.opening,
+            outfit_id=dialogue.outfit.id if dialogue.outfit else None,
+            turns=turns,
+            drafts=tuple(turn.text for turn in dialogue.turns),
+            ended_by=context.ended_by,
+            accepted_id=dialogue.shown[-1],
+            target_id=dialogue.target.id,
+            scores=context.review.scores,
+            provenance=self._provenance,
+        )
+        if context.review.accepted:
+            return conversation
+        reason = "; ".join(context.review.problems) or f"total {conversation.scores.total:g}"
+        return Rejected(id=conversation.id, filter="review", reason=reason, conversation=conversation)
+
+    def _decide_profile(self, number: int, profile: UserProfile | None) -> str | None:
+        """Why the profile repeats an earlier one, if it does. Strictly by number."""
+        if profile is None:
+            return None
+        duplicate = self._duplicates.offer(profile.backstory)
+        if duplicate is None:
+            self._writers["profiles"].write(row(profile))
+            return None
+        return f"BLEU-4 {duplicate.bleu:.3f} with an earlier backstory"
+
+    def _decide_conversation(self, number: int, outcome: Conversation | Rejected) -> None:
+        """Counts and writes an outcome. Strictly by number."""
+        totals = self.totals
+        totals.drawn += 1
+        if isinstance(outcome, Rejected):
+            totals.rejected[outcome.filter] += 1
+            totals.since_accepted += 1
+            self._writers["rejected"].write(row(outcome))
+            return
+        totals.accepted += 1
+        totals.since_accepted = 0
+        totals.endings[outcome.ended_by] += 1
+        totals.turns += len(outcome.turns)
+        self._keep_pictures(outcome)
+        self._writers["conversations"].write(row(outcome))
+        self.progress.advance(totals.accepted)
+
+    def _keep_pictures(self, conversation: Conversation) -> None:
+        shown = {conversation.target_id, *(i for turn in conversation.turns for i in turn.products)}
+        for product_id in sorted(shown):
+            for picture in self.catalogue[product_id].images[:1]:
+                self.run_folder.keep_picture(self.catalogue, picture)
+
+    def _check_yield(self, number: int) -> None:
+        """
+        Raises:
+            SynthError: the filters let nothing, or next to nothing, through.
+        """
+        totals = self.totals
+        limit = self.settings.per_product * len(self.targets)
+        reasons = ", ".join(f"{n} {name}" for name, n in totals.rejected.most_common())
+        if number >= limit * 8:
+            why = f"every product was drawn {8 * self.settings.per_product} times"
+        elif totals.since_accepted >= _YIELD_WINDOW:
+            why = f"the last {totals.since_accepted} draws were all rejected"
+        elif totals.drawn >= _YIELD_WINDOW and totals.accepted < _LEAST_YIELD * totals.drawn:
+            why = f"only {totals.accepted} of {totals.drawn} draws were accepted"
+        else:
+            return
+        raise SynthError(
+            f"Stopped at {totals.accepted} of {self.convs} conversations: {why} (rejected so far: {reasons}).",
+            f"What is done is in {self.run_folder.path}; see rejected.jsonl there for the reasons.",
+            Exit.LIMIT,
+        )
+
+
+def _read_profile(body: str) -> UserProfile | Rejected:
+    return Rejected.model_validate_json(body) if '"filter":' in body[:60] else UserProfile.model_validate_json(body)
+
+
+def _read_outcome(body: str) -> Conversation | Rejected:
+    return Rejected.model_validate_json(body) if '"filter":' in body[:60] else Conversation.model_validate_json(body)

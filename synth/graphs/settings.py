@@ -1,0 +1,54 @@
+"""The settings of a run: what makes its data, and what only makes it faster."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import Field
+
+from synth.corpora.records import Record
+from synth.llm.provider import ModelName
+from synth.prompts.calls import Role
+
+ROLES: tuple[Role, ...] = ("simulator", "rewriter", "checker", "judge", "captioner")
+
+
+class Settings(Record):
+    """Everything that the data depends on. Two runs with the same settings and catalogue are the same run."""
+
+    catalogue: str
+    """Fingerprint of the catalogue."""
+    scenarios: int
+    seed: int
+    models: dict[str, str]
+    """`PROVIDER:MODEL` by role; `captioner` may be `none`: summaries are composed from the records."""
+    base_url: str = ""
+    """Host of a compatible server, without credentials."""
+    prompts: str
+    """Hash over all prompt files."""
+    encoders: tuple[str, ...] = ("bm25",)
+    k: int = 10
+    """Products retrieved for each recommendation."""
+    rerank: Literal["model", "none"] = "model"
+    accept: Literal["fit", "target"] = "fit"
+    colloquial: float = Field(0.5, ge=0, le=1)
+    """Chance of a colloquial rewrite of a user turn."""
+    threshold: float = Field(24.0, ge=0, le=30)
+    """Smallest total of the reviewer's three scores."""
+    duplicate: float = Field(0.6, gt=0, le=1)
+    """Sentence BLEU-4 above which a scenario or a backstory repeats an earlier one."""
+    per_product: int = Field(25, ge=1)
+    """Conversations that may end with the same target."""
+
+    def identity(self) -> str:
+        """12 hex digits over all of it."""
+        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=6).hexdigest()
+
+    def model_names(self) -> dict[Role, ModelName]:
+        return {role: ModelName.parse(self.models[role]) for role in ROLES if self.models[role] != "none"}
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Names of settings in which another run's configuration differs."""
+        own = self.model_dump(mode="json")
+        return sorted(name for name in own.keys() | other.keys() if own.get(name) != other.get(name))
