@@ -100,7 +100,7 @@ def test_floats_are_those_of_nltk() -> None:
 
 def test_direction_is_the_new_text_against_the_kept_one() -> None:
     short, long = "one two three four five six", "one two three four five six seven eight nine ten eleven twelve"
-    assert offered([short, long], 0.4) == [None, (0, pytest.approx(decide([short, long], 0.4)[1][1]))]  # type: ignore[index]
+    assert offered([short, long], 0.4) == [None, (0, pytest.approx(decide([short, long], 0.4)[1][1]))]
     # The other way round the brevity penalty (exp(1 - 12/6)) applies to a perfect precision.
     assert offered([long, short], 0.4) == [None, None]
     assert offered([long, short], 0.36) == [None, (0, pytest.approx(0.3679, abs=1e-4))]

@@ -27,13 +27,13 @@ def drawn(fill: str, box: tuple[int, int, int, int] = (50, 50, 150, 150), ground
         ("#808080", "grey", None),
         ("#e01020", "red", "bright"),
         ("#1040e0", "blue", "bright"),
-        ("#102050", "blue", "dark"),
+        ("#102050", "blue", None),
         ("#20a030", "green", None),
         ("#f0d020", "yellow", "bright"),
         ("#f08010", "orange", "bright"),
         ("#8020c0", "purple", "bright"),
-        ("#f8b8d0", "pink", "pale"),
-        ("#6b4423", "brown", "dark"),
+        ("#f8b8d0", "pink", None),
+        ("#6b4423", "brown", None),
         ("#dcc8a0", "beige", None),
     ],
 )
@@ -56,10 +56,27 @@ def test_an_accent_has_a_real_share() -> None:
     assert "accent" not in look(image)
 
 
-def test_outlines() -> None:
-    assert look(drawn("#1040e0", (85, 10, 115, 190)))["outline"] == "long and narrow"
-    assert look(drawn("#1040e0", (10, 80, 190, 120)))["outline"] == "wide and low"
-    assert "outline" not in look(drawn("#1040e0"))
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        ((85, 10, 115, 190), "slender"),
+        ((60, 60, 140, 140), "compact"),
+        ((50, 70, 150, 140), "broad"),
+        ((10, 80, 190, 120), "elongated"),
+    ],
+)
+def test_shapes(box: tuple[int, int, int, int], shape: str) -> None:
+    assert look(drawn("#1040e0", box))["shape"] == shape
+
+
+def test_lightness_and_contrast_come_in_steps() -> None:
+    fills = ("#101010", "#404040", "#808080", "#b0b0b0", "#e0e0e0")
+    found = [look(drawn(fill, ground="#ff00ff"))["lightness"] for fill in fills]
+    assert found == ["very dark", "dark", "mid-toned", "light", "very light"]
+    assert look(drawn("#808080"))["contrast"] == "soft"
+    image = drawn("#101010")
+    ImageDraw.Draw(image).rectangle((60, 60, 140, 100), fill="#c0c0c0")
+    assert look(image)["contrast"] == "strong"
 
 
 def test_plain_is_said_of_large_pictures_only() -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from synth.agents.dialogue import Ask
 from synth.agents.persons import draw_person
-from synth.corpora.attributes import words
+from synth.corpora.naming import names_product
 from synth.corpora.records import Gender, Person, Recipient, Requirement, Scenario
 from synth.prompts import calls
 from synth.prompts.calls import BackstoryInput, MatchInput, ProductCard
@@ -60,19 +60,5 @@ async def backstory(drawn: Draw, recipient: Recipient | None, brand: str | None,
     reply = await ask(calls.BACKSTORY, given, "backstory")
     first, second = reply.requirements
     text = " ".join(reply.backstory.split())
-    named = names_product(text, drawn.target, brand)
+    named = names_product(text, drawn.target.title, brand)
     return Story(text, (first, second), f"the backstory names the product ({named})" if named else None)
-
-
-def names_product(text: str, card: ProductCard, brand: str | None) -> str | None:
-    """What of the product a backstory gives away: its title, its brand, or four words of its title in a row."""
-    ours = words(text)
-    joined = f" {' '.join(ours)} "
-    title = words(card.title)
-    if brand and len(brand) > 2 and f" {' '.join(words(brand))} " in joined and brand in text:
-        return f"brand {brand}"
-    runs = [title] if len(title) < 4 else [title[i : i + 4] for i in range(len(title) - 3)]
-    for run in runs:
-        if len(run) > 1 and f" {' '.join(run)} " in joined:
-            return " ".join(run)
-    return None

@@ -1,13 +1,13 @@
-"""De-duplication by sentence BLEU-4 (Papineni et al., ACL 2002), the filter that MUSE puts scenarios and backstories through.
+"""De-duplication by sentence BLEU-4 (Papineni et al., ACL 2002): MUSE's filter of scenarios and backstories.
 
 A text is a duplicate if its BLEU-4 against some text kept before it is above a threshold. The decision is exactly that
 of `nltk.translate.bleu_score.sentence_bleu([kept], new, smoothing_function=SmoothingFunction(epsilon=0.1).method1)`,
 both sides tokenised by nltk's `NLTKWordTokenizer` after lower-casing: the new text is the hypothesis, each kept text
 alone the reference, and the highest score counts. Texts are judged strictly in the order in which they are offered.
 
-All pairs would cost about half a millisecond each. Instead, an inverted index over 4-grams bounds the score of every kept text from
-above, the n-grams of the few that remain are counted together in numpy, and only where that count says "above the
-threshold" are nltk's own floats computed.
+All pairs would cost about half a millisecond each. Instead, an inverted index over 4-grams bounds the score of every
+kept text from above, the n-grams of the few that remain are counted together in numpy, and only where the bound still
+allows a duplicate are nltk's own floats computed.
 """
 
 from __future__ import annotations

@@ -188,6 +188,10 @@ def beside(source: Path) -> Path | None:
     return next((candidate for candidate in found if candidate.exists() and candidate != source), None)
 
 
+_NEVER = {"black": ("light", "very light"), "white": ("dark", "very dark"), "cream": ("dark", "very dark")}
+"""Lightness that belies a stated colour: then the ground was taken for the product."""
+
+
 def agreeing(shown: Mapping[str, str], product: Product) -> dict[str, str]:
     """What a picture shows, without what the catalogue says otherwise: then one of the two is wrong."""
     known = facets(product)
@@ -197,6 +201,8 @@ def agreeing(shown: Mapping[str, str], product: Product) -> dict[str, str]:
     if unsure or (colour and contradicts(colour.lower(), [kept.get("main_colour", colour.lower())])):
         for name in ("main_colour", "tone", "accent"):
             kept.pop(name, None)
+    if kept.get("lightness") in _NEVER.get((colour or "").lower(), ()):
+        kept.pop("lightness")
     pattern = known.get("pattern")
     if pattern and kept.get("surface") != {"solid": "plain"}.get(pattern, pattern):
         kept.pop("surface", None)

@@ -31,6 +31,13 @@ _ACCENTS = {
 }  # fmt: skip
 """Pairs that light and shade do not make of one another."""
 
+_LIGHTNESS = ((52, "very dark"), (95, "dark"), (150, "mid-toned"), (200, "light"), (256, "very light"))
+"""Steps of the median grey value, 0 to 255."""
+_CONTRAST = ((23, "soft"), (45, "moderate"), (256, "strong"))
+"""Steps of the grey values' standard deviation."""
+_SHAPES = ((0.72, "slender"), (1.2, "compact"), (1.7, "broad"), (float("inf"), "elongated"))
+"""Steps of width by height."""
+
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -40,8 +47,9 @@ def look(image: Image.Image) -> dict[str, str]:
 
     Returns:
         `main_colour` and `accent` (one of black, grey, white, red, orange, yellow, green, blue, purple, pink, brown,
-        beige), `tone` (pale, dark, bright or muted), `surface` (plain or striped), `outline` (long and narrow,
-        wide and low).
+        beige), `tone` (bright or muted), `surface` (plain or striped), and three measures in steps, by which two
+        pictures can be compared: `lightness` of the product's median pixel, `contrast` of light and shade on it,
+        and, unless it is worn by a person, the `shape` of its outline, from slender to elongated.
     """
     small = image.convert("RGB")
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0)
@@ -60,9 +68,11 @@ def look(image: Image.Image) -> dict[str, str]:
     surface = _surface(rgb, inner, worn, image.size)
     if surface:
         found["surface"] = surface
-    outline = None if worn else _outline(mask)
-    if outline:
-        found["outline"] = outline
+    found.update(_shading(rgb[inner]))
+    if found.get("tone") in ("dark", "pale"):
+        del found["tone"]
+    if not worn:
+        found["shape"] = _step(_ratio(mask), _SHAPES)
     return found
 
 
@@ -260,9 +270,17 @@ def _upright(mask: Mask) -> bool:
     return bottom - top > 1.6 * (right - left)
 
 
-def _outline(mask: Mask) -> str | None:
+def _ratio(mask: Mask) -> float:
+    """Width of the outline by its height."""
     top, bottom, left, right = _box(mask)
-    ratio = (bottom - top) / (right - left)
-    if ratio > 3.4:
-        return "long and narrow"
-    return "wide and low" if ratio < 0.45 else None
+    return (right - left) / (bottom - top)
+
+
+def _shading(pixels: Pixels) -> dict[str, str]:
+    light = pixels.mean(axis=1)
+    return {"lightness": _step(float(np.median(light)), _LIGHTNESS), "contrast": _step(float(light.std()), _CONTRAST)}
+
+
+def _step(value: float, steps: tuple[tuple[float, str], ...]) -> str:
+    """Name of the first step that the value is below."""
+    return next(name for limit, name in steps if value < limit)

@@ -24,6 +24,8 @@ from synth.prompts.calls import (
 from synth.text import sentences
 
 _REASONS = ("usage", "season", "colour", "pattern", "material", "fit")
+_UNREMARKABLE = frozenset({"mid-toned", "moderate", "compact", "elongated"})
+"""Measures of a picture that are nothing to point at."""
 _ASKABLE = {"usage": "use", "colour": "colour", "pattern": "pattern", "material": "material", "fit": "fit"}
 _WEARER: dict[tuple[Gender | None, bool], str] = {
     ("female", False): "women",
@@ -154,6 +156,10 @@ def looks(card: ProductCard, rng: random.Random) -> str | None:
     if have.get("pattern") in ("striped", "checked", "floral", "polka dots", "graphic"):
         words = {"striped": "stripes", "checked": "checks", "floral": "floral pattern", "graphic": "graphic"}
         seen += [f"the {words.get(have['pattern'], have['pattern'])}"] * 2
+    for attribute in ("lightness", "contrast", "shape"):
+        if attribute in have and have[attribute] not in _UNREMARKABLE:
+            phrase = rng.choice(postmodifiers(attribute, have[attribute])).partition(" ")[2]
+            seen.append(f"the {phrase.removeprefix('a ').removeprefix('an ')}")
     if "neck" in have:
         seen.append(f"the {have['neck']}")
     if have.get("sleeve", "").endswith("sleeves"):

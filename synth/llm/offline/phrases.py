@@ -49,6 +49,13 @@ _PATTERN = {
     "embroidered": ("with embroidery", "in an embroidered design", "that is embroidered"),
 }
 _TONE = ("in a {v} tone", "with a {v} look", "that looks {v}", "of a {v} kind")
+_SEEN = {
+    "lightness": ("shade", "tone"),
+    "contrast": ("contrast", "contrasts"),
+    "shape": ("shape", "outline", "silhouette", "build"),
+}
+"""What is compared between pictures is always said with one of these nouns, for the bare words mean much else."""
+_COUNTED = frozenset({"shade", "tone", "shape", "outline", "silhouette", "build"})
 _ADJECTIVES = {
     "polka dots": "polka-dot",
     "v-neck": "V-necked",
@@ -98,6 +105,9 @@ def postmodifiers(attribute: str, value: str) -> tuple[str, ...]:
         return (f"with touches of {value}", f"with {value} accents", f"with hints of {value}")
     if attribute == "detail":
         return (f"with {value}",)
+    if attribute in _SEEN:
+        forms = [f"{_a(value) if noun in _COUNTED else value} {noun}" for noun in _SEEN[attribute]]
+        return tuple(f"{word} {form}" for word in ("in" if attribute == "lightness" else "with", "of") for form in forms)
     if attribute == "fit":
         base = value.removesuffix(" fit")
         return (f"with {_a(base)} fit", f"in {_a(base)} fit", f"cut to {_a(base)} fit")
@@ -133,6 +143,8 @@ def postmodifier(attribute: str, value: str, rng: random.Random) -> str:
 @cache
 def surfaces(attribute: str, value: str) -> frozenset[str]:
     """All ways in which a facet is said, lower case."""
+    if attribute in _SEEN:
+        return frozenset(f"{value} {noun}" for noun in _SEEN[attribute])
     forms = {value, adjective(attribute, value), *postmodifiers(attribute, value)}
     if attribute == "usage":
         # Bare usage words also name occasions ("a party"), so only the fixed phrases count.
@@ -142,6 +154,11 @@ def surfaces(attribute: str, value: str) -> frozenset[str]:
     if attribute == "season":
         forms = {f"{value} piece", f"{value} weight", *postmodifiers(attribute, value)}
     return frozenset(form.lower() for form in forms)
+
+
+def bare_surfaces(attribute: str, value: str) -> frozenset[str]:
+    """Values as they stand alone, which only a rejection is searched for: elsewhere they mean too much else."""
+    return frozenset() if attribute in _SEEN else frozenset({value, adjective(attribute, value).lower()})
 
 
 def _a(phrase: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from synth.corpora.attributes import wearer
 from synth.corpora.records import Product
 from synth.llm.offline.nouns import Noun, noun
-from synth.llm.offline.phrases import adjective, surfaces
+from synth.llm.offline.phrases import bare_surfaces, surfaces
 from synth.prompts.calls import ProductCard
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
@@ -62,7 +62,7 @@ class Shop:
                 mention = Mention(attribute, value)
                 forms = sorted(surfaces(attribute, value))
                 strict += [(tokens(form), mention) for form in forms]
-                loose += [(tokens(form), mention) for form in (*forms, value, adjective(attribute, value).lower())]
+                loose += [(tokens(form), mention) for form in (*forms, *sorted(bare_surfaces(attribute, value)))]
         self._strict, self._loose = _table(strict), _table(loose)
         self.mentions = lru_cache(maxsize=65_536)(self._mentions)
         self.kind_named = lru_cache(maxsize=16_384)(self._kind_named)

@@ -77,6 +77,7 @@ class Shopper:
         parts = [grammar().say("need.event", rng, slots)]
         if given.outfit:
             parts.append(grammar().say("need.outfit", rng, {**slots, "outfit": outfit_phrase(given.outfit)}))
+            slots["type"] = "something"
         parts.append(grammar().say("need.want", rng, slots))
         return UtteranceOutput(text=" ".join(parts))
 
@@ -117,7 +118,7 @@ class Shopper:
         view, shown = given.view, given.shown
         wishes = understand(view.lines, self.shop)
         chosen = choose(self.differences(view.target, shown), wishes, rng)
-        if len(chosen) < 2 and not any(wishes.stated.get(d.attribute) == d.want for d in chosen):
+        if not chosen:
             return RejectOutput(reasons=[], text="")
         slots = self.shop.noun(shown).agreement()
         first = grammar().say("reject.open", rng, slots)
@@ -209,6 +210,15 @@ def choose(differences: list[Difference], wishes: Wishes, rng: random.Random) ->
     return (broken[:1] + fresh + broken[1:])[:2]
 
 
+def that_event(scenario: str) -> str:
+    """The occasion once it is known: `the first week in a new job`, `my cousin's wedding`."""
+    phrase = event(scenario)
+    article, _, rest = phrase.partition(" ")
+    if article not in ("a", "an"):
+        return phrase
+    return f"{'my' if rest.split(' ')[0].endswith(chr(39) + 's') else 'the'} {rest}"
+
+
 def event(scenario: str) -> str:
     """The occasion a scenario opens with."""
     return scenario.partition(",")[0].rstrip(" .")
@@ -226,7 +236,7 @@ def _person(view: UserView) -> dict[str, str]:
     who = f"my {view.recipient.relation}" if view.recipient else "me"
     life = voice(view).life
     return {
-        "event": event(view.scenario),
+        "event": that_event(view.scenario),
         "job": f"{article} {job}",
         "life": life[0].lower() + life[1:] if not life.startswith("I") else life,
         "who": who,

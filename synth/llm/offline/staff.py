@@ -75,7 +75,7 @@ _ROLES = {
     "ears": ["earrings"],
 }  # fmt: skip
 _ROLE = {word: role for role, words in _ROLES.items() for word in words}
-_REQUIREMENT_LAST = ("pattern", "colour", "tone")
+_REQUIREMENT_LATE = {"pattern": 1.5, "colour": 2.5, "tone": 3.5, "lightness": 4.0, "contrast": 5.0, "shape": 4.0}
 """Requirements rest on what a thing is for and made of, before they rest on its looks."""
 
 
@@ -174,7 +174,7 @@ class Staff:
         ]
         order = sorted(
             facets,
-            key=lambda f: (f[0] in _REQUIREMENT_LAST) * 2.0 - 0.25 * self.shop.rarity(*f) + rng.random(),
+            key=lambda f: _REQUIREMENT_LATE.get(f[0], 0.0) - 0.25 * self.shop.rarity(*f) + rng.random(),
         )
         found: list[tuple[str, Requirement]] = []
         for attribute, value in order[:2]:
@@ -248,7 +248,7 @@ def outfit_role(kind: str) -> str | None:
 def _relation(scenario: str) -> str | None:
     for word in re.findall(r"[a-z]+(?:-in-law)?", scenario.lower()):
         if word in RELATIONS:
-            return word
+            return str(word)
     return None
 
 

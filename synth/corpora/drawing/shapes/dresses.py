@@ -1,14 +1,16 @@
-"""Dresses, jumpsuits and swimsuits: a bodice, and what hangs from its waist."""
+"""Dresses and jumpsuits: a bodice, and what hangs from its waist."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from synth.corpora.drawing.canvas import Part
-from synth.corpora.drawing.geometry import MIDDLE, Points, box, mirrored, quad, spline
+from synth.corpora.drawing.geometry import MIDDLE, Points, box, quad
 from synth.corpora.drawing.palette import COLOURS, darker
 from synth.corpora.drawing.shapes import collars, fronts
+from synth.corpora.drawing.shapes.legs import legs
 from synth.corpora.drawing.shapes.look import Look
+from synth.corpora.drawing.shapes.skirts import skirt_folds, tier_seam
 from synth.corpora.drawing.shapes.torso import (
     NECKS,
     Torso,
@@ -43,9 +45,18 @@ def _torso(look: Look, hem: float) -> Torso:
     else:
         flare = ((waist + 9, y + 30), (waist + 16 + 19 * spread, hem))
     return Torso(
-        top=top, hem=hem, shoulder=53, neck=width, chest=chest, waist=waist, depth=depth, neckline=line,
-        sleeve=d.cut.get("sleeve", "Sleeveless"), tail=7, flare=flare,
-    )  # fmt: skip
+        top=top,
+        hem=hem,
+        shoulder=53,
+        neck=width,
+        chest=chest,
+        waist=waist,
+        depth=depth,
+        neckline=line,
+        sleeve=d.cut.get("sleeve", "Sleeveless"),
+        tail=7,
+        flare=flare,
+    )
 
 
 def dress(look: Look) -> None:
@@ -70,22 +81,6 @@ def dress(look: Look) -> None:
             fronts.front(look, t, body)
         collars.collar(look, t, body, d.cut.get("neck", ""))
         fronts.pockets(look, t, body)
-
-
-def skirt_folds(
-    look: Look, part: Part, waist: float, top: float, hip: float, hem: float, straight: bool = False
-) -> None:
-    """Soft folds that fan out from the waist."""
-    n = 3 if straight else 6
-    for i in range(n):
-        share = (i + 0.5) / n * 2 - 1
-        share += look.random.uniform(-0.06, 0.06)
-        start = (MIDDLE + share * waist * 0.8, top + (hem - top) * (0.35 if straight else 0.1))
-        end = (MIDDLE + share * hip * 0.96, hem + 6)
-        bend = ((start[0] + end[0]) / 2 - share * 6, (start[1] + end[1]) / 2)
-        depth = 0.1 if straight else 0.19
-        look.canvas.fold(quad(start, bend, end), depth, 5, part)
-        look.canvas.fold([(x - 8, y) for x, y in quad(start, bend, end)], -depth * 0.7, 6, part)
 
 
 def _bust(look: Look, t: Torso, body: Part) -> None:
@@ -137,30 +132,30 @@ def _skirt_details(look: Look, t: Torso, body: Part) -> None:
             canvas.button(MIDDLE, at, 3.3, look.accent)
             at += 21
     if d.has("side_slit"):
-        canvas.fill([(MIDDLE + 34, t.hem - 80), (MIDDLE + 40, 480), (MIDDLE + 54, 480)], look.plain.dyed(look.deep),
-                    volume=0.1, clip=body)  # fmt: skip
+        canvas.fill(
+            [(MIDDLE + 34, t.hem - 80), (MIDDLE + 40, 480), (MIDDLE + 54, 480)],
+            look.plain.dyed(look.deep),
+            volume=0.1,
+            clip=body,
+        )
     if d.has("contrast_waist"):
-        sash = [*quad((MIDDLE - 80, y - 7), (MIDDLE, y - 3), (MIDDLE + 80, y - 7)),
-                *quad((MIDDLE + 80, y + 7), (MIDDLE, y + 11), (MIDDLE - 80, y + 7))]  # fmt: skip
+        sash = [
+            *quad((MIDDLE - 80, y - 7), (MIDDLE, y - 3), (MIDDLE + 80, y - 7)),
+            *quad((MIDDLE + 80, y + 7), (MIDDLE, y + 11), (MIDDLE - 80, y + 7)),
+        ]
         canvas.fill(sash, look.trim, volume=0.35, lift=0.3, clip=body)
     if d.has("waist_bow"):
-        canvas.tube(quad((MIDDLE - t.waist - 6, y), (MIDDLE, y + 5), (MIDDLE + t.waist + 6, y)), 9, look.trim,
-                    lift=0.3, clip=body)  # fmt: skip
+        canvas.tube(
+            quad((MIDDLE - t.waist - 6, y), (MIDDLE, y + 5), (MIDDLE + t.waist + 6, y)),
+            9,
+            look.trim,
+            lift=0.3,
+            clip=body,
+        )
         collars.bow(look, MIDDLE + 4, y + 4, 1.25)
 
 
-def tier_seam(look: Look, body: Part, y: float, reach: float) -> None:
-    """The gathered seam between two tiers."""
-    seam = quad((MIDDLE - reach, y - 4), (MIDDLE, y + 4), (MIDDLE + reach, y - 4), 24)
-    look.canvas.fold([(x, yy + 4) for x, yy in seam], 0.34, 4, body)
-    look.canvas.stroke(seam, look.line, 1.2, body)
-    for x, yy in seam[1::2]:
-        look.canvas.stroke([(x, yy + 1), (x + (x - MIDDLE) * 0.02, yy + 10)], look.line, 0.6, body)
-
-
 def jumpsuit(look: Look) -> None:
-    from synth.corpora.drawing.shapes.bottoms import legs
-
     d, canvas = look.design, look.canvas
     t = replace(_torso(look, 260), flare=((48, 205), (58, 238)), tail=0)
     t = replace(t, hem=238)
@@ -191,58 +186,3 @@ def _bodice(t: Torso) -> Points:
     """The outline of the body piece cut at the waist."""
     short = replace(t, flare=((t.waist, t.top + WAIST),), waist=t.waist + 2, tail=2)
     return outline(short)
-
-
-def swimsuit(look: Look) -> None:
-    d, canvas = look.design, look.canvas
-    neck = d.cut["neck"]
-    wide = d.is_cut("strap", "Wide straps")
-    depth = {"Scoop neck": 30, "V-neck": 52, "Sweetheart neck": 14, "Halter neck": 26}[neck]
-    top = 108.0
-    leg = 268.0 if d.is_cut("fit", "High leg") else 298.0
-    edge = MIDDLE + (40 if neck != "Halter neck" else 22)
-    start: Points = quad(
-        (MIDDLE, top + depth), (MIDDLE + (26 if neck != "V-neck" else 16), top + depth * 0.75), (edge, top)
-    )
-    if neck == "Sweetheart neck":
-        start = [*quad((MIDDLE, top + 16), (MIDDLE + 22, top - 14), (edge, top))]
-    side = [*quad((edge, top), (MIDDLE + 48, top + 26), (MIDDLE + 57, top + 48)),
-            *spline([(MIDDLE + 57, top + 48), (MIDDLE + 45, top + 104), (MIDDLE + 62, leg - 14), (MIDDLE + 63, leg)]),
-            *quad((MIDDLE + 63, leg), (MIDDLE + 26, leg + 22), (MIDDLE + 13, 352)), (MIDDLE, 354)]  # fmt: skip
-    with canvas.placed(0.98 if not d.child else 0.84, 0, -10):
-        width = 13 if wide else 5
-        strap = look.contrast("contrast_straps")
-        for s in (1, -1):
-            base = MIDDLE + s * (edge - MIDDLE - width / 2 - 1)
-            if neck == "Halter neck":
-                canvas.tube(quad((base, top + 4), (MIDDLE + s * 16, 80), (MIDDLE, 62)), width, strap)
-            else:
-                canvas.tube(quad((base, top + 4), (base + s * 1, 84), (base - s * 9, 56)), width, strap)
-        back = mirrored(quad((MIDDLE, top + 22), (MIDDLE + 20, top + 20), (edge - 8, top + 6)))
-        canvas.fill([*back, (MIDDLE, top + depth + 8)], look.plain.dyed(look.deep), volume=0.1, edge=0.5)
-        body = canvas.fill(mirrored([*start, *side]), look.body, volume=0.46)
-        if d.pattern == "Colour-block":
-            cut = 180 if d.variant % 2 else 224
-            canvas.stain(box(0, cut, 320, 400), look.accent, body)
-        canvas.fold([(MIDDLE - 20, top + 50), (MIDDLE - 14, 300)], -0.14, 14, body)
-        for s in (1, -1):
-            canvas.fold(quad((MIDDLE + s * 56, top + 50), (MIDDLE + s * 34, top + 56), (MIDDLE + s * 26, top + 66)),
-                        0.2, 4, body)  # fmt: skip
-            leg_edge = quad((MIDDLE + s * 63, leg), (MIDDLE + s * 26, leg + 22), (MIDDLE + s * 13, 352))
-            canvas.stroke([(x, y - 4) for x, y in leg_edge], look.line, 0.7, body, dash=2)
-        if d.has("contrast_neck"):
-            canvas.tube(
-                [*reversed(start), *[(2 * MIDDLE - x, y) for x, y in start]], 9, look.trim, volume=0.2, clip=body
-            )
-        if d.has("contrast_waist"):
-            canvas.fill(box(60, top + 96, 260, top + 112), look.trim, volume=0.25, lift=0.2, clip=body)
-        if d.has("ruffle_front_swim"):
-            _bust_ruffle(look, top + depth * 0.6, edge - MIDDLE)
-
-
-def _bust_ruffle(look: Look, y: float, half: float) -> None:
-    top = quad((MIDDLE - half - 6, y - 4), (MIDDLE, y + 10), (MIDDLE + half + 6, y - 4), 14)
-    low = spline([(x, yy + 26 + (4 if i % 2 else -3)) for i, (x, yy) in enumerate(reversed(top))], 4)
-    part = look.canvas.fill([*top, *low], look.body, volume=0.4, lift=0.4)
-    for x, yy in top[1::2]:
-        look.canvas.fold([(x, yy + 4), (x + (x - MIDDLE) * 0.03, yy + 26)], 0.22, 3, part)

@@ -54,9 +54,16 @@ def torso(look: Look) -> Torso:
         line = "Crew neck"
     hem = HEMS[d.cut.get("length", "Hip-length")]
     t = Torso(
-        hem=hem, shoulder=shoulder, neck=width, chest=chest, waist=waist, hip=hip, depth=depth,
-        neckline=line, sleeve=d.cut.get("sleeve", "Long sleeve"),
-    )  # fmt: skip
+        hem=hem,
+        shoulder=shoulder,
+        neck=width,
+        chest=chest,
+        waist=waist,
+        hip=hip,
+        depth=depth,
+        neckline=line,
+        sleeve=d.cut.get("sleeve", "Long sleeve"),
+    )
     if d.style.shape in COATS:
         swing = 14 if d.gender == "Women" else 6
         t = replace(t, waist=waist - 2, flare=((hip + 3, 262), (hip + swing, hem)))

@@ -164,7 +164,7 @@ DRESSES: tuple[Kind, ...] = (
                 "swimsuit",
                 ("Recycled Nylon", "Polyamide"),
                 {
-                    "fit": ("High leg", "Classic leg"),
+                    "leg": ("High leg", "Classic leg"),
                     "neck": ("Scoop neck", "V-neck", "Sweetheart neck", "Halter neck"),
                     "strap": ("Thin straps", "Wide straps"),
                 },

@@ -1,0 +1,154 @@
+"""What exporters read: a run's records, masked, and where its pictures lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from synth.corpora.catalogue import Catalogue
+from synth.corpora.export.masking import masked
+from synth.corpora.records import Conversation, Picture, Product, Scenario
+from synth.errors import SynthError
+
+
+class Images(StrEnum):
+    """What an export holds of the pictures."""
+
+    none = "none"
+    links = "links"
+    """Web addresses; for pictures that have none, their path below the run's folder."""
+    files = "files"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can say about an export."""
+
+    images: Images = Images.files
+    forced: bool = False
+    """`lavic`: also conversations that were handed their target."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an export holds."""
+
+    rows: dict[str, int]
+    """Rows by split; one entry where there are no splits."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Conversations left out, by reason."""
+    missing_pictures: int = 0
+    """Pictures that were asked for and are neither in the run nor in a catalogue at hand."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is said about the run as a whole."""
+
+    name: str
+    config: dict[str, Any]
+    """`config.toml`: models by role, seed, prompts' hash, settings."""
+    rejected: dict[str, int]
+    """Draws that were rejected, by filter."""
+
+    @property
+    def seed(self) -> int:
+        return int(self.config["seed"])
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Model by role; roles that nothing was asked for (`none`) are left out."""
+        return {role: model for role, model in self.config["models"].items() if model != "none"}
+
+    @property
+    def offline(self) -> bool:
+        """Whether the offline simulator had a part in it."""
+        return "offline" in self.models.values()
+
+
+class Source:
+    """A run as exporters see it. Texts are masked.
+
+    Args:
+        conversations: opens the accepted conversations anew, in order.
+        images: folders with pictures by content hash, the first that has one counts.
+    """
+
+    def __init__(
+        self,
+        facts: RunFacts,
+        catalogue: Catalogue,
+        conversations: Callable[[], Iterable[Conversation]],
+        scenarios: Iterable[Scenario],
+        images: Sequence[Path],
+    ) -> None:
+        self.facts = facts
+        self.catalogue = catalogue.info
+        self._catalogue = catalogue
+        self._conversations = conversations
+        self._scenarios = {scenario.id: masked(scenario) for scenario in scenarios}
+        self._images = images
+        self._pictures = {picture.hash: picture for product in catalogue for picture in product.images}
+        self._products: dict[str, Product] = {}
+
+    def conversations(self) -> Iterator[Conversation]:
+        """
+        Raises:
+            SynthError: there is none.
+        """
+        empty = True
+        for conversation in self._conversations():
+            empty = False
+            yield masked(conversation)
+        if empty:
+            raise SynthError(f"{self.facts.name} has no accepted conversation yet.", "Go on with `synth generate`.")
+
+    def scenario(self, scenario_id: str) -> Scenario:
+        """
+        Raises:
+            SynthError: the run's scenarios do not have it.
+        """
+        if scenario_id not in self._scenarios:
+            raise SynthError(f"{self.facts.name} has no scenario {scenario_id!r}.", "Its scenarios.jsonl was changed.")
+        return self._scenarios[scenario_id]
+
+    def product(self, product_id: str) -> Product:
+        """
+        Raises:
+            SynthError: the run's catalogue does not have it.
+        """
+        if product_id not in self._products:
+            if product_id not in self._catalogue:
+                raise SynthError(f"{self.facts.name} has no product {product_id!r}.", "Its catalogue was changed.")
+            self._products[product_id] = masked(self._catalogue[product_id])
+        return self._products[product_id]
+
+    def picture(self, image: str) -> Picture | None:
+        """A picture by its content hash."""
+        return self._pictures.get(image)
+
+    def picture_path(self, picture: Picture) -> Path | None:
+        """The picture's file, if it is at hand."""
+        for folder in self._images:
+            path = folder / picture.filename
+            if path.is_file():
+                return path
+        return None
+
+
+def link(picture: Picture) -> str:
+    """Where a picture is: its web address, or its path below the run's folder."""
+    return picture.url or f"images/{picture.filename}"
+
+
+def named_products(conversation: Conversation) -> list[str]:
+    """Ids of all products a conversation names: shown, retrieved, target, accepted and outfit; each once, in order."""
+    names = [conversation.target_id, conversation.accepted_id, conversation.outfit_id]
+    for turn in conversation.turns:
+        names += turn.products
+        if turn.retrieval:
+            names += [candidate.id for candidate in turn.retrieval.candidates]
+    return list(dict.fromkeys(name for name in names if name))
