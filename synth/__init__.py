@@ -1,6 +1,43 @@
 """Synth: multimodal shopping conversations from a team of LLM agents, with every step on record.
 
-Importing this package is light: no model library is loaded until something needs it.
+    import synth
+    summary = synth.generate(synth.Options(scenarios=60, convs=20))
+    run = synth.open_run(summary.run)
+    for conversation in run.conversations(): ...
+
+Importing this package is light: what a name needs is loaded when the name is first used.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+__all__ = ["Catalogue", "Options", "Summary", "SynthError", "generate", "open_run"]
+
+if TYPE_CHECKING:
+    from synth.corpora.catalogue import Catalogue
+    from synth.errors import SynthError
+    from synth.graphs.generation import Options, Summary, generate
+    from synth.traces.run import RunFolder
+
+    open_run = RunFolder.open
+
+_HOMES = {
+    "Catalogue": ("synth.corpora.catalogue", "Catalogue"),
+    "Options": ("synth.graphs.generation", "Options"),
+    "Summary": ("synth.graphs.generation", "Summary"),
+    "SynthError": ("synth.errors", "SynthError"),
+    "generate": ("synth.graphs.generation", "generate"),
+    "open_run": ("synth.traces.run", "RunFolder.open"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'synth' has no attribute {name!r}")
+    import importlib
+    from operator import attrgetter
+
+    module, attribute = _HOMES[name]
+    return attrgetter(attribute)(importlib.import_module(module))

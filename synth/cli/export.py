@@ -1,4 +1,120 @@
+"""`synth export`: a run's conversations in the formats others read."""
+
 from __future__ import annotations
 
+import json
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-def export() -> None: ...
+import typer
+
+from synth.cli.run import locate
+from synth.errors import SynthError
+
+if TYPE_CHECKING:
+    from synth.corpora.export import Report
+    from synth.traces.run import RunFolder
+
+
+class Pictures(StrEnum):
+    none = "none"
+    links = "links"
+    files = "files"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder, or the name of one below runs/.")],
+    format: Annotated[str, typer.Option(help="messages, hf, lavic, or one that a package adds.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default: exports/RUN-FORMAT.")] = None,
+    images: Annotated[
+        Pictures, typer.Option(help="Pictures: left out, linked, or written into the export.")
+    ] = Pictures.files,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="Catalogue with pictures the run does not show (lavic's candidates); default: found in catalogues/."
+        ),
+    ] = None,
+    forced: Annotated[
+        bool, typer.Option("--forced", help="lavic: also conversations that were handed their target.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace an earlier export.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+) -> None:
+    """Export a run's accepted conversations.
+
+    E-mail addresses and @handles in texts are masked. The folder appears whole or not at all.
+    """
+    from synth.corpora.export import Images, Options, RunFacts, Source, exporter
+    from synth.corpora.export import export as write
+
+    exporter(format)
+    folder = locate(run)
+    if folder.running():
+        raise SynthError(f"{folder.path} is being written.", f"Wait for it, or `synth run stop {run}` first.")
+    config = folder.config()
+    facts = RunFacts(
+        name=folder.path.resolve().name,
+        config=config,
+        rejected=dict(Counter(rejected.filter for rejected in folder.rejected()).most_common()),
+    )
+    catalogue = folder.catalogue()
+    pictures = [catalogue.images, *_more_pictures(catalog, config["catalogue"])]
+    source = Source(facts, catalogue, folder.conversations, folder.scenarios(), pictures)
+    place = out or Path("exports") / f"{facts.name}-{format}"
+    report = write(source, format, place, Options(Images(images.value), forced), replace=yes)
+    if as_json:
+        print(json.dumps({"out": str(place), "rows": report.rows, **_rest(report)}))
+    elif not quiet:
+        _print(report, place, folder, format)
+
+
+def _more_pictures(catalog: Path | None, fingerprint: str) -> list[Path]:
+    """Picture folders of the catalogue the run was made from: the one named, or any of its fingerprint at hand.
+
+    Raises:
+        SynthError: the catalogue named is another one.
+    """
+    from synth.corpora.catalogue import Catalogue
+
+    if catalog is not None:
+        opened = Catalogue.open(catalog)
+        if opened.info.fingerprint != fingerprint:
+            raise SynthError(f"{catalog} is not the catalogue this run was made from.", "Leave out --catalog.")
+        return [opened.images]
+    return [
+        path.parent / "images"
+        for path in sorted(Path("catalogues").glob("*/catalogue.json"))
+        if _fingerprint(path) == fingerprint
+    ]
+
+
+def _fingerprint(path: Path) -> str | None:
+    try:
+        said = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return said.get("fingerprint") if isinstance(said, dict) else None
+
+
+def _rest(report: Report) -> dict[str, object]:
+    return {"left_out": report.left_out, "missing_pictures": report.missing_pictures}
+
+
+def _print(report: Report, place: Path, run: RunFolder, format: str) -> None:
+    total = sum(report.rows.values())
+    parts = ", ".join(f"{name} {rows}" for name, rows in report.rows.items())
+    print(
+        f"{total} of the conversations in {run.path} written to {place}"
+        + (f" ({parts})" if len(report.rows) > 1 else "")
+    )
+    for reason, count in report.left_out.items():
+        hint = " (they were handed their target; --forced keeps them)" if reason == "forced" else ""
+        print(f"  {count} left out: {reason}{hint}")
+    if report.missing_pictures:
+        print(f"  {report.missing_pictures} pictures are not at hand; --catalog DIR names the catalogue that has them")
+    if format in ("hf", "messages", "lavic"):
+        print(f"Its data card is {place / 'README.md'}.")

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from synth.traces.run import RunFolder, list_runs
 from synth.traces.store import RunStore
 
 SAMPLE = "sample"
+SAMPLE_PRODUCTS = 2000
 _STOP_POLL = 0.5
 """Seconds between looks for a stop request."""
 
@@ -80,7 +81,20 @@ class Summary:
     calls: dict[str, int]
 
 
-def generate(options: Options, progress: Progress) -> Summary:
+class Silent:
+    """Progress that nobody watches."""
+
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        pass
+
+    def advance(self, done: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def generate(options: Options, progress: Progress | None = None) -> Summary:
     """Starts, resumes or extends a run.
 
     Raises:
@@ -88,6 +102,7 @@ def generate(options: Options, progress: Progress) -> Summary:
         KeyboardInterrupt: stopped by Ctrl-C or `synth run stop`; what is done is kept.
     """
     _check(options)
+    progress = progress or Silent()
     started = time.monotonic()
     catalogue = _catalogue(options, progress)
     prompts = Prompts(options.prompts)
@@ -203,10 +218,10 @@ def _catalogue(options: Options, progress: Progress) -> Catalogue:
     if options.catalog is None:
         folder = Path("catalogues") / SAMPLE
         if not (folder / "catalogue.json").is_file():
-            from synth.corpora.drawing import PRODUCTS, draw_catalogue
+            from synth.corpora.drawing import draw_catalogue
 
-            progress.stage("drawing the sample catalogue", PRODUCTS)
-            draw_catalogue(folder, progress=lambda done, total: progress.advance(done))
+            progress.stage("drawing the sample catalogue", SAMPLE_PRODUCTS)
+            draw_catalogue(folder, SAMPLE_PRODUCTS, progress=lambda done, total: progress.advance(done))
         catalogue = Catalogue.open(folder)
     elif options.catalog.is_file():
         raise SynthError(
@@ -304,11 +319,11 @@ async def _captioned(
     return catalogue.rewritten(folder, products)
 
 
-def _run(work: Any, run: RunFolder) -> Totals:
+def _run(work: Coroutine[Any, Any, Totals], run: RunFolder) -> Totals:
     """Runs the event loop until the work is done, Ctrl-C, SIGTERM or a stop request."""
 
     async def watched() -> Totals:
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
@@ -326,7 +341,7 @@ def _run(work: Any, run: RunFolder) -> Totals:
 
 
 @contextlib.contextmanager
-def _log_to(path: Path) -> Any:
+def _log_to(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log = logging.getLogger("synth")

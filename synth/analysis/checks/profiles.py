@@ -43,9 +43,8 @@ def profile(case: Case) -> Iterator[Finding]:
         yield case.found(NUMBER, None, f"{len(set(filter(None, texts)))} different requirements with a text")
     for requirement in who.requirements:
         if case.goods.get(who.target_id) and not case.goods.has(who.target_id, requirement):
-            have = ", ".join(sorted(case.goods.values(who.target_id).get(requirement.attribute or "", ()))) or "nothing"
             rests = f"{requirement.attribute} {requirement.value!r}"
-            yield case.found(UNMET, None, f"{requirement.text!r} rests on {rests}, {who.target_id} has {have}")
+            yield case.found(UNMET, None, f"{requirement.text!r} rests on {rests}, which {who.target_id} has not")
     named = names_product(who.backstory, case.goods.title(who.target_id), case.goods.brands.get(who.target_id))
     if named:
         yield case.found(NAMED, None, f"{who.target_id}: {named}")

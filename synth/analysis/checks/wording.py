@@ -40,10 +40,13 @@ _LEFTOVERS = (
     (re.compile(r"\[[^\[\]\n]*\|[^\[\]\n]*\]"), "a choice that was not made"),
     (re.compile(r"</?product\b"), "a prompt's product fence"),
     (re.compile(r"\bundefined\b|\bNaN\b|\bnull\b|\[object "), "a value that was missing"),
+    # `None of these` is English; in the middle of a sentence it is Python.
     (re.compile(r"(?:\w|[,;:(]) None\b(?! of\b)|^None\W*$"), "a value that was missing"),
-    (re.compile(r",\s*(?:[,;:!?]|\.(?!\.))|;\s*[,.;]|[!?][.,;]|:\s*[,.;]|(?<!\.)\.\.(?:$|\s+(?=[A-Z]))"), "doubled punctuation"),
+    (re.compile(r",\s*(?:[,;:!?]|\.(?!\.))|;\s*[,.;]|[!?][.,;]|:\s*[,.;]"), "doubled punctuation"),
+    # People trail off with two dots.. but not before a new sentence.
+    (re.compile(r"(?<!\.)\.\.(?:$|\s+(?=[A-Z]))"), "doubled punctuation"),
     (re.compile(r"\w\s+(?:,|\.(?!\S))"), "a gap before a punctuation mark"),
-)  # fmt: skip
+)
 
 
 def price(case: Case) -> Iterator[Finding]:

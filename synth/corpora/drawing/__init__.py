@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from synth.corpora.catalogue import Catalogue, CatalogueInfo, CatalogueWriter
-from synth.corpora.drawing.range import design
+from synth.corpora.drawing.assortment import decide
 from synth.corpora.drawing.records import LICENCE, product
 from synth.corpora.drawing.shapes import draw
 from synth.corpora.drawing.sheet import contact_sheet
@@ -46,10 +46,10 @@ def draw_catalogue(
     writer = CatalogueWriter(out)
     rows = []
     for index in range(products):
-        decided = design(seed, index)
-        picture = draw(decided)
+        design = decide(seed, index)
+        picture = draw(design)
         stored = writer.store_image(_encoded(picture), "image/jpeg", picture.width, picture.height)
-        rows.append(product(decided, stored))
+        rows.append(product(design, stored))
         if progress:
             progress(index + 1, products)
     info = CatalogueInfo(name="sample", source=f"drawn (seed {seed})", licence=LICENCE)

@@ -299,8 +299,9 @@ class Canvas:
     def _blank(self, placed: Sequence[Point], margin: float) -> Part:
         """An empty part around placed points, cut to the picture."""
         xs, ys = [p[0] for p in placed], [p[1] for p in placed]
-        left, right = max(0, int(min(xs) - margin)), min(WIDTH, int(max(xs) + margin) + 2)
-        top, bottom = max(0, int(min(ys) - margin)), min(HEIGHT, int(max(ys) + margin) + 2)
+        left, top = min(max(0, int(min(xs) - margin)), WIDTH - 1), min(max(0, int(min(ys) - margin)), HEIGHT - 1)
+        right = min(WIDTH, max(left + 1, int(max(xs) + margin) + 2))
+        bottom = min(HEIGHT, max(top + 1, int(max(ys) + margin) + 2))
         return Part(left, top, right, bottom, Image.new("L", ((right - left) * SCALE, (bottom - top) * SCALE), 0))
 
     def _inside(self, placed: Sequence[Point], part: Part) -> Points:

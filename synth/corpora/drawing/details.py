@@ -66,7 +66,7 @@ DETAILS: dict[str, str] = {
     "contrast_tab": "{article} {accent} heel tab",
     "gum_sole": "a caramel-coloured gum sole",
     "ankle_badge": "a round {accent} badge at the ankle",
-    "side_gore": "elastic panels at the sides",
+    "side_gore": "{accent} elastic panels at the sides",
     "contrast_gore": "{accent} elastic panels at the sides",
     "pull_tab": "{article} {accent} pull tab at the back",
     "padded_collar": "a padded {accent} collar",

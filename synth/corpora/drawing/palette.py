@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
 RGB = tuple[int, int, int]
-Tone = Literal["pale", "dark", "bright", "muted", "metallic"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +14,8 @@ class Colour:
 
     name: str
     rgb: RGB
-    tone: Tone
+    tone: str
+    """`pale`, `dark`, `bright`, `muted` or `metallic`."""
 
 
 COLOURS: dict[str, Colour] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from synth.corpora.drawing.design import Design, Kind
 from synth.corpora.drawing.details import SCALES, phrase, shows_accent
 from synth.corpora.drawing.palette import COLOURS
+from synth.corpora.drawing.shapes.look import surface
 from synth.corpora.drawing.titles import title
 from synth.corpora.drawing.wording import description, features
 from synth.corpora.records import Picture, Product
@@ -51,6 +52,24 @@ def _patterned(kind: Kind) -> bool:
     return any(pattern != "Plain" for style in kind.styles for pattern in style.patterns)
 
 
+SURFACES = {
+    "denim": "a visible diagonal weave",
+    "knit": "visible stitches",
+    "cable": "twisted cables between ribs",
+    "quilt": "padded horizontal chambers",
+    "corduroy": "fine vertical cords",
+    "wool": "a slightly felted surface",
+    "fleece": "a fluffy surface",
+    "leather": "a faint grain",
+    "suede": "a soft, napped surface",
+    "satin": "a flowing sheen",
+    "canvas": "a visible plain weave",
+    "linen": "uneven threads",
+    "straw": "a braided surface",
+}
+"""What a drawn texture looks like."""
+
+
 def visual(design: Design) -> dict[str, str]:
     """Two to four facts of the picture that title and attributes do not state."""
     out = {"tone": COLOURS[design.colour].tone}
@@ -66,6 +85,8 @@ def visual(design: Design) -> dict[str, str]:
     for name, text in zip(("detail", "trim"), shown, strict=False):
         if len(out) < 4:
             out[name] = text
+    if len(out) < 3:
+        out["surface"] = SURFACES.get(surface(design), "a smooth, even surface")
     return out
 
 

@@ -33,7 +33,12 @@ MAKE: dict[str, tuple[str, ...]] = {
         " with a [brushed|smooth|peachy] inside| from [small|family-run|certified] mills]",
         "[Seams|Edges|Shoulders] [taped|doubled|reinforced] so the {material} [keeps its shape|never twists|lies flat]",
         "A {material} [cloth|fabric|quality] with [a little give|a dry hand|plenty of body|a clean surface]",
-        "[Pre-shrunk|Garment-dyed|Enzyme-washed] {material}: what fits in the shop [fits at home|still fits in June]",
+        "[Pre-shrunk|Garment-dyed|Enzyme-washed] {material} [of "
+        "even thickness|with quiet seams|that stays true to size]",
+        "{Material} [picked|combed|carded] [by hand|twice|slowly] "
+        "for [fewer loose ends|a cleaner surface|a fuller touch]",
+        "[Knitted|Woven|Finished] [in one mill|close to home|without "
+        "harsh chemistry] from {material} [we trust|with long fibres]",
     ),
     "linen": (
         "[Airy|Cool|Crisp] linen with [the small slubs it is loved for|a pleasantly dry touch|an honest, uneven yarn]",
@@ -48,7 +53,7 @@ MAKE: dict[str, tuple[str, ...]] = {
         "[Traceable|Mulesing-free|Slow-spun] {material}, "
         "[steamed|pressed|finished by hand] [after knitting|before it leaves us]",
         "A {material} yarn that [resists pilling|springs back|shrugs off light rain]",
-        "[Linked|Fully fashioned|Carefully bound] edges keep the {material} [in line|from curling|neat for years]",
+        "[Doubled|Hand-turned|Carefully bound] edges keep the {material} [in line|from curling|neat for years]",
     ),
     "fluid": (
         "{Material} that [falls|drapes|moves] [like water|softly|with every step]",
@@ -112,7 +117,11 @@ CARE: dict[str, tuple[str, ...]] = {
         "[Wash|Machine wash] at [30|40] degrees[, inside out| with "
         "similar colours|]; [iron while damp|dry on the line]",
         "[Easy-care|Unfussy]: [a cool wash|a short cycle] and [a quick shake|an hour on the line] [will do|is enough]",
-        "[Tumble dry low|Skip the dryer|Reshape while wet] to [keep the size|spare the fibres]",
+        "[Tumble dry low|Skip the dryer|Reshape while wet] to [keep its size|spare the fibres|save time at the iron]",
+        "[Loves|Forgives] [the washing machine|a 30-degree wash|hard water]; "
+        "[hang|fold] it [slightly damp|out of the sun|straight away]",
+        "[Wash with|Keep to] [like colours|a mild detergent], [avoid "
+        "bleach|no softener needed], [dry in the open air|iron on medium]",
     ),
     "linen": (
         "[Cool|Gentle] wash, [no spin|hang up wet], [iron if you must|ironing optional]",
@@ -168,7 +177,12 @@ USE: dict[str, tuple[str, ...]] = {
     "Casual": (
         "[Goes with|Sits easily beside] [whatever is clean|most of a wardrobe|old favourites]",
         "For [slow mornings|errands|coffee with friends|school runs], and [whatever follows|all between]",
-        "[Relaxed enough for the sofa|Easy on weekends], [fine for a café|presentable at the door]",
+        "[Sofa-soft|Easy on weekends|Unbothered by plans], [fine "
+        "for a café|presentable at the door|good with bare feet]",
+        "[Throw it on|Grab it] for [the market|a park bench|film "
+        "night|a stroll] [and forget about it|and feel like yourself]",
+        "[An everyday piece|One for any day|A weekday staple] that "
+        "[asks for little|gets on with denim|suits no plans at all]",
     ),
     "Formal": (
         "[Holds its own|Looks right] at [weddings|receptions|the opera|a christening]",
@@ -210,36 +224,57 @@ SEASON: dict[str, tuple[str, ...]] = {
 }
 
 CUT: dict[str, tuple[str, ...]] = {
-    "fit": ("[Cut to|Shaped for] a {value} [line|silhouette][, true to size|]", "[Our|The] {value} [shape|cut], [tried on|fitted on] [many bodies|real people]"),
+    "fit": (
+        "{Value} [cut|shape|silhouette], [true to size|tried on by many bodies|with no pulling anywhere]",
+        "[Pattern|Shape] redrawn [this year|three times]: {value}, [but easy to move in|without excess]",
+    ),
     "neck": ("{Value} [finished by hand|that keeps its edge|with a neat inside]",),
     "sleeve": ("{Value} [set in|cut] [with room to reach|for free movement|without pulling]",),
-    "length": ("{Value} [cut|drop][, hemmed twice|, easy to shorten|, measured on a model of 176 cm]",),
-    "closure": ("[Secured by|Closes with|Fastening]: {value}[, tested a thousand times|, easy with one hand|]",),
+    "length": ("{Value}[, hemmed twice|, easy to shorten|, tested sitting and standing]",),
+    "closure": (
+        "[Closure|Fastening]: {value}[, tried again and again|, easy with one hand|, quiet and secure|, no fiddling|]",
+    ),
     "heel": ("{Value} with [a quiet tread|good grip|a cushioned step]",),
     "sole": ("{Value} sole, [stitched and glued|non-marking|good on wet tiles]",),
-    "strap": ("{Value}[, adjustable|, reinforced at the ends|, comfortable for hours]",),
+    "strap": ("{Value}[, reinforced at the ends|, comfortable for hours|, sewn twice]",),
     "dial": ("{Value} under [hardened|scratch-resistant|domed] glass[, water resistant to 3 bar|]",),
-}  # fmt: skip
+}
+UNREMARKABLE = ("Sleeveless", "Strappy", "Flat", "No strap", "Open top", "Open front")
+"""Values that make no bullet point."""
 
 OPENINGS = (
-    "[Some things|A few pieces] are [simply right|worth keeping]: "
-    "{the} {noun} from {brand} [is one of them|proves it].",
-    "{brand} [thinks of|designs for] [{people}|everyday life] "
-    "[first|above all], and {the} {noun} [shows it|is no exception].",
-    "[Meet|Say hello to] {the} {noun} [you will reach for|that "
-    "earns its place] [again and again|this year|without thinking].",
-    "{The} {noun} [began as a sketch|was two years in the making|is a small idea done well].",
-    "[An easy answer|Our answer] to [{occasion}|the question of what to wear for {occasion}].",
-    "[Drawn|Planned|Made] with {occasion} in mind, {the} {noun} [wears its {material} lightly|keeps things simple].",
-    "[Looking for something|Need something] for {occasion}? {brand} [has an idea|can help].",
-    "{brand} [returns to|gives new life to] [a classic|an old favourite] with {the} {noun}.",
+    "[Some things|A few pieces|Certain finds] are [simply right|worth keeping|hard "
+    "to better]: {the} {noun} from {brand} [{is} among them|prove{s} it].",
+    "{brand} [thinks of|designs for|listens to] [{people}|daily life] "
+    "[first|above all], and {the} {noun} [show{s} it|{is} no exception].",
+    "[Meet|Say hello to|Here {is}] {the} {noun} [to reach for again and "
+    "again|that earn{s} a place in the hall|you may not want to take off].",
+    "{The} {noun} [began as a sketch|{was} two years in the making|started on a kitchen table|grew out of a bet].",
+    "[An easy|A good|Our] answer to [{occasion}|the eternal question of {occasion}].",
+    "[Drawn|Planned|Made] with {occasion} in mind, {the} {noun} [wear{s} "
+    "the {material} lightly|keep{s} things simple|leave{s} nothing out].",
+    "[Looking for something|In need of an idea|Short of time] for {occasion}? {brand} [has one|can help|went ahead].",
+    "{brand} [returns to|gives new life to|redraws] [a classic|an old favourite|a forgotten shape] with {the} {noun}.",
+    "[Designed|Sketched|Fitted] [in our attic|by the sea|over one "
+    "long winter], {the} {noun} [suit{s}|{is} ready for] {occasion}.",
+    "[{occasion_upper}|Think of {occasion}], [and you have|that is] the idea behind {the} {noun}.",
+    "[Honest|Careful|Patient] work in {material}: {brand} [knows how|shows how|takes its time].",
+    "[Where|Whenever] {occasion} [calls|begins], {the} {noun} [{is} ready|answer{s}|go{es} along].",
 )
 CLOSINGS = (
-    "[{Material} does the rest|The {material} speaks for itself].",
-    "[Good to give|Nice as a present], [better to keep|hard to part with].",
-    "[One size of trouble less|You will notice the difference] [on the first day|each time you use it].",
-    "[Wear it|Take it] [as it is|your own way] [and enjoy|for years].",
-    "[Made in small numbers|Produced fairly], [sold without fuss|priced plainly].",
+    "{Material} does the rest.",
+    "The {material} [speaks for itself|will tell you more|gets better with age].",
+    "[Good to give|A nice present|Well worth wrapping], [better to keep|hard to part with|easy to love].",
+    "[Trouble|Fuss|Bother] [not included|stays outside].",
+    "[Wear|Take|Treat] [as it comes|at will|with affection].",
+    "[Made in small numbers|Produced fairly], [sold without noise|priced plainly].",
+    "[Small details|Quiet details|The finishing touches] [reward a closer look|are the point|took longest].",
+    "[Your mirror|Your best friend|The neighbours] [will agree|may comment].",
+    "[Compliments|Questions|Glances] [are likely|come free].",
+    "[Look closely|Come nearer]: [the seams are straight|nothing is left to chance].",
+    "[We would buy it|We did|So would we].",
+    "",
+    "",
     "",
     "",
 )
@@ -264,16 +299,22 @@ PEOPLE = {
 def _words(design: Design, random: Random) -> dict[str, str]:
     noun = design.kind.nouns[0]
     material = design.material.lower()
-    the = "these" if noun.endswith("s") and noun != "Dress" else "this"
+    occasion = random.choice(OCCASIONS[design.usage])
+    many = noun.endswith("s") and noun != "Dress"
     return {
         "material": material,
         "Material": material[0].upper() + material[1:],
         "noun": noun.lower().replace("t-shirt", "T-shirt"),
-        "the": the,
-        "The": the.capitalize(),
+        "the": "these" if many else "this",
+        "The": "These" if many else "This",
+        "is": "are" if many else "is",
+        "was": "were" if many else "was",
+        "s": "" if many else "s",
+        "es": "" if many else "es",
         "brand": design.brand.name,
         "people": PEOPLE[design.gender],
-        "occasion": random.choice(OCCASIONS[design.usage]),
+        "occasion": occasion,
+        "occasion_upper": occasion[0].upper() + occasion[1:],
     }
 
 
@@ -286,7 +327,9 @@ def features(design: Design) -> tuple[str, ...]:
     optional = [random.choice(CARE[family]), random.choice(USE[design.usage])]
     if design.season and random.random() < 0.5:
         optional.append(random.choice(SEASON[design.season]))
-    cuts = [name for name in design.cut if name in CUT]
+    cuts = [name for name, value in design.cut.items() if name in CUT and value not in UNREMARKABLE]
+    if design.kind.group != "Clothing" or design.kind.type == "Socks":
+        cuts = [name for name in cuts if name != "length"]
     if cuts and random.random() < 0.6:
         name = random.choice(cuts)
         value = design.cut[name]

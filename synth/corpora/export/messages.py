@@ -19,7 +19,7 @@ The first message is the assistant's greeting.
 ```python
 from datasets import load_dataset
 
-conversations = load_dataset("json", data_files="{FILE}", split="train")
+conversations = load_dataset("path/to/this/folder", split="train")
 ```
 """
 
@@ -37,7 +37,8 @@ def write(source: Source, folder: Path, options: Options) -> Report:
                 "metadata": _metadata(conversation, source),
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    card = data_card(source, tally, options.images, loading=_LOADING)
+    configs = {"configs": [{"config_name": "default", "data_files": FILE}]}
+    card = data_card(source, tally, options.images, loading=_LOADING, front=configs)
     (folder / "README.md").write_text(card, "utf-8", newline="\n")
     return Report({"conversations": tally.conversations}, missing_pictures=len(pictures.missing))
 

@@ -61,19 +61,29 @@ class Grammar:
     def __contains__(self, section: str) -> bool:
         return section in self.sections
 
-    def say(self, section: str, rng: random.Random, slots: Mapping[str, str] | None = None) -> str:
+    def say(
+        self,
+        section: str,
+        rng: random.Random,
+        slots: Mapping[str, str] | None = None,
+        needed: frozenset[str] | set[str] | None = None,
+    ) -> str:
         """One sentence (or more) from a section; templates that need a slot which is absent or empty are passed over.
+
+        Args:
+            needed: slots that the sentence must use.
 
         Raises:
             KeyError: there is no such section, or none of its templates can be filled.
         """
         filled = slots or {}
+        wanted = needed or frozenset()
         templates = self.sections[section]
         for _ in range(8):
             template = templates[int(rng.random() * len(templates))]
-            if all(filled.get(slot) for slot in template.slots):
+            if template.slots >= wanted and all(filled.get(slot) for slot in template.slots):
                 return tidy(_expand(template.nodes, rng, filled))
-        usable = [t for t in templates if all(filled.get(slot) for slot in t.slots)]
+        usable = [t for t in templates if t.slots >= wanted and all(filled.get(slot) for slot in t.slots)]
         if not usable:
             raise KeyError(f"no template of {section!r} can be filled from {sorted(filled)}")
         return tidy(_expand(rng.choice(usable).nodes, rng, filled))

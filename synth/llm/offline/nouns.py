@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from functools import cache
 from typing import NamedTuple
 
@@ -46,13 +47,33 @@ class Noun(NamedTuple):
     def phrase(self, before: str = "") -> str:
         """With article: `a dress`, `a pair of sneakers`; `before` is put in front of the noun."""
         words = f"{before} {self.bare}".strip()
-        if self.plural:
-            return f"a pair of {words}"
-        return f"{'an' if words[0].lower() in _VOWELS else 'a'} {words}"
+        return f"a pair of {words}" if self.plural else with_article(words)
+
+    def wanted(self, possessive: str, plain: str, rng: random.Random) -> str:
+        """As a shopper asks for one: `some men's sneakers`, `a decent pair of sneakers for men`, `a new dress`.
+
+        Args:
+            possessive: for whom, as in `men's`; empty where it goes without saying.
+            plain: the same as in `for men`.
+        """
+        quality = rng.choice(("", "", "", "new", "good", "decent", "nice"))
+        if possessive and rng.random() < 0.3:
+            noun, after = self.bare, f" for {plain}"
+        else:
+            noun, after = f"{possessive} {self.bare}".strip(), ""
+        if not self.plural:
+            return with_article(f"{quality} {noun}".strip()) + after
+        if rng.random() < 0.5:
+            return f"{with_article(f'{quality} pair'.strip())} of {noun}{after}"
+        return " ".join(f"some {quality} {noun}".split()) + after
 
     def agreement(self) -> dict[str, str]:
         """The grammar's agreement slots."""
         return _PLURAL if self.plural else _SINGULAR
+
+
+def with_article(words: str) -> str:
+    return f"{'an' if words[0].lower() in _VOWELS else 'a'} {words}"
 
 
 _SINGULAR = dict(

@@ -107,7 +107,9 @@ def postmodifiers(attribute: str, value: str) -> tuple[str, ...]:
         return (f"with {value}",)
     if attribute in _SEEN:
         forms = [f"{_a(value) if noun in _COUNTED else value} {noun}" for noun in _SEEN[attribute]]
-        return tuple(f"{word} {form}" for word in ("in" if attribute == "lightness" else "with", "of") for form in forms)
+        return tuple(
+            f"{word} {form}" for word in ("in" if attribute == "lightness" else "with", "of") for form in forms
+        )
     if attribute == "fit":
         base = value.removesuffix(" fit")
         return (f"with {_a(base)} fit", f"in {_a(base)} fit", f"cut to {_a(base)} fit")

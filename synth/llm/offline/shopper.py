@@ -71,10 +71,10 @@ class Shopper:
         slots = {
             "event": event(view.scenario),
             "who": f"my {view.recipient.relation}" if view.recipient else "me",
-            "type": self._type_phrase(view),
+            "type": self._type_phrase(view, rng),
             "req": _said(first.attribute, first.value, first.text, rng),
         }
-        parts = [grammar().say("need.event", rng, slots)]
+        parts = [grammar().say("need.event", rng, slots, needed={"who"} if view.recipient else None)]
         if given.outfit:
             parts.append(grammar().say("need.outfit", rng, {**slots, "outfit": outfit_phrase(given.outfit)}))
             slots["type"] = "something"
@@ -190,12 +190,13 @@ class Shopper:
         section = f"reject.{attribute}"
         return grammar().say(section if section in grammar() else "reject.other", rng, filled)
 
-    def _type_phrase(self, view: UserView) -> str:
-        noun = self.shop.noun(view.target)
+    def _type_phrase(self, view: UserView, rng: random.Random) -> str:
         worn = view.target.wearer
-        if worn is None or (worn.gender is None and not worn.child) or not self.shop.says_wearer(view.target):
-            return noun.phrase()
-        return noun.phrase(POSSESSIVES.get((worn.gender, worn.child), ""))
+        possessive = plain = ""
+        if worn and (worn.gender or worn.child) and self.shop.says_wearer(view.target):
+            possessive = POSSESSIVES.get((worn.gender, worn.child), "")
+            plain = possessive.removesuffix("'").removesuffix("'s")
+        return self.shop.noun(view.target).wanted(possessive, plain, rng)
 
 
 def choose(differences: list[Difference], wishes: Wishes, rng: random.Random) -> list[Difference]:

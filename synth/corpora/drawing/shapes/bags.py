@@ -87,7 +87,7 @@ def _satchel(look: Look) -> None:
     if d.pattern == "Colour-block":
         canvas.stain(box(0, 252, 320, 400), look.accent, body)
     stitched(look, shape, body)
-    if d.is_cut("closure", "Magnetic flap", "Clasp"):
+    if d.is_cut("closure", "Clasp"):
         flap = mirrored(path("M160,160 L250,162 Q262,166 260,190 L250,226 Q240,246 210,247 L160,248"))
         part = canvas.fill(flap, look.body, volume=0.35, lift=0.4)
         stitched(look, flap, part, y=206)
@@ -166,8 +166,8 @@ def _bucket(look: Look) -> None:
     bow(replace_trim(look, string), 160, 214, 1.2)
     if d.has("bag_studs"):
         for k in range(13):
-            x = 90 + k * 11.7
-            canvas.stud(x, 194 - abs(x - 160) * 0.2 + 4, 2.8, GOLD)
+            across = 90 + k * 11.7
+            canvas.stud(across, 198 - abs(across - 160) * 0.2, 2.8, GOLD)
 
 
 def replace_trim(look: Look, paint: Paint) -> Look:

@@ -27,8 +27,10 @@ OPEN: dict[str, tuple[float, float]] = {
 
 
 def collar(look: Look, t: Torso, body: Part, neck: str) -> None:
-    if t.sleeve == "Strappy" or neck == "Off-shoulder":
-        _off_shoulder(look, t, body) if neck == "Off-shoulder" else None
+    if t.sleeve == "Strappy":
+        return
+    if neck == "Off-shoulder":
+        _off_shoulder(look, t, body)
     elif neck in ("Notched lapels", "Wide lapels", "Shawl lapels"):
         _lapels(look, t, neck)
     elif neck == "Hood":

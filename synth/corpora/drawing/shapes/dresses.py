@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from synth.corpora.drawing.canvas import Part
-from synth.corpora.drawing.geometry import MIDDLE, Points, box, quad
+from synth.corpora.drawing.geometry import MIDDLE, Point, Points, box, quad
 from synth.corpora.drawing.palette import COLOURS, darker
 from synth.corpora.drawing.shapes import collars, fronts
 from synth.corpora.drawing.shapes.legs import legs
@@ -32,11 +32,12 @@ def _torso(look: Look, hem: float) -> Torso:
     if neck in collars.OPEN:
         width, depth = collars.OPEN[neck]
     line = neck if neck in NECKS or neck == "Off-shoulder" else "V-neck"
-    chest, waist = (53, 41) if d.gender == "Women" else (50, 45)
+    chest, waist = (53.0, 41.0) if d.gender == "Women" else (50.0, 45.0)
     top = 60.0
     y = top + WAIST
     fit = d.cut.get("fit", "A-line")
     spread = (hem - y) / 100
+    flare: tuple[Point, ...]
     if fit == "Fit-and-flare":
         flare = ((waist + 8, y + 8), (waist + 20 + 20 * spread, y + 70), (waist + 26 + 27 * spread, hem))
     elif fit == "Straight":

@@ -103,8 +103,8 @@ def _formal_details(look: Look, body: Part, up: float, loafer: bool) -> None:
         ]
         for row in wing:
             for k in range(11):
-                x, y = along(row, k / 10)
-                canvas.stain(ellipse(x, y, 1.7, 1.7, steps=8), darker(look.plain.base, 0.62), body)
+                hole = ellipse(*along(row, k / 10), 1.7, 1.7, steps=8)
+                canvas.stain(hole, darker(look.plain.base, 0.62), body)
         canvas.stroke([(x + 4, y) for x, y in wing[0]], line, 1.2, body)
     straps = 2 if d.has("double_buckle") else 1 if d.has("single_buckle") else 0
     for k in range(straps):

@@ -104,6 +104,9 @@ def _fly(look: Look, both: Part, top: float, crotch: float) -> None:
             both,
             dash=2.2,
         )
+    if d.is_cut("closure", "Buttons"):
+        for k in (1, 2, 3):
+            canvas.stud(MIDDLE + 6, top + 15 * k, 3, COLOURS["Rose Gold"].rgb)
     for side in (1, -1):
         if d.material == "Denim":
             pocket = quad((MIDDLE + side * 22, top + 4), (MIDDLE + side * 28, top + 30), (MIDDLE + side * 64, top + 30))
@@ -125,9 +128,11 @@ def _leg_details(look: Look, both: Part, top: float, crotch: float, hem: float, 
     for side in (1, -1):
         centre = MIDDLE + side * (knee * 0.5 + 11)
         if d.has("side_stripe"):
-            low = [(knee + 11, (crotch + hem) / 2)] if hem - crotch > 110 else []
-            low.append((_edge(look) + 8, hem))
-            line = spline([(MIDDLE + side * x, y) for x, y in [(48, top), (57, (top + crotch) / 2 + 10), *low]])
+            stations = [(48.0, top), (57.0, (top + crotch) / 2 + 10)]
+            if hem - crotch > 110:
+                stations.append((knee + 11, (crotch + hem) / 2))
+            stations.append((_edge(look) + 8, hem))
+            line = spline([(MIDDLE + side * x, y) for x, y in stations])
             canvas.stroke(line, look.accent, 7, both)
         if d.has("crease"):
             line = [(MIDDLE + side * 30, top + 30), (centre, (crotch + hem) / 2), (centre, hem)]

@@ -65,14 +65,19 @@ class Look:
         return self.trim if self.design.has(detail) else otherwise or self.plain
 
 
+def surface(design: Design) -> str:
+    """The texture a design is drawn with, a name in `textures.TEXTURES`, or empty if it is smooth."""
+    if design.style.shape.endswith("quilted"):
+        return "quilt"
+    if design.kind.type in KNITTED:
+        return "cable" if design.style.shape.endswith("cable") else "knit"
+    return MATERIAL_TEXTURES.get(design.material, "")
+
+
 def look(design: Design, canvas: Canvas) -> Look:
     base = COLOURS[design.colour].rgb
     accent, second = COLOURS[design.accent].rgb, COLOURS[design.second].rgb
-    texture = MATERIAL_TEXTURES.get(design.material, "")
-    if design.kind.type in KNITTED:
-        texture = "cable" if design.style.shape.endswith("cable") else "knit"
-    if design.style.shape.endswith("quilted"):
-        texture = "quilt"
+    texture = surface(design)
     gloss = MATERIAL_GLOSS.get(design.material, 0.0)
     if palette.COLOURS[design.colour].tone == "metallic":
         gloss = max(gloss, 0.8)

@@ -88,7 +88,7 @@ def ties(look: Look) -> None:
 def _tie(look: Look) -> None:
     d, canvas = look.design, look.canvas
     w = 25.0 if d.is_cut("width", "Slim") else 35.0
-    back = mirrored(path(f"M160,90 L{160 + w * 0.42},92 L{160 + w * 0.7},318 L160,344"), 166)
+    back = mirrored(path(f"M160,90 L{160 + w * 0.42},92 L{160 + w * 0.7},318 L160,344", 18), 178)
     canvas.fill(back, look.trim if d.has("tie_knot") else look.plain.dyed(darker(look.plain.base, 0.25)), volume=0.3)
     blade = mirrored(path(f"M160,84 L{160 + w * 0.4},86 L{160 + w},322 L160,368"))
     part = canvas.fill(blade, look.body.turned(45 if d.pattern == "Striped" else 0), volume=0.45, lift=0.4)

@@ -105,28 +105,31 @@ def neckline(t: Torso) -> Points:
     return quad((MIDDLE, low), (MIDDLE + t.neck * 0.95, low), inner, 10)
 
 
+def upper_edge(t: Torso) -> Points:
+    """The right half of the upper edge from the middle to where strap, shoulder or sleeve begins."""
+    if t.sleeve == "Strappy":
+        edge = (MIDDLE + t.neck + 6, t.top + 32)
+        dip = {"Sweetheart neck": 8, "V-neck": 24}.get(t.neckline, 2)
+        return quad((MIDDLE, edge[1] + dip), (MIDDLE + 18, edge[1] + dip * 0.5 - 6), edge, 8)
+    if t.neckline == "Off-shoulder":
+        return quad((MIDDLE, t.top + 40), (MIDDLE + 44, t.top + 40), (MIDDLE + t.shoulder - 3, t.top + 28), 8)
+    return neckline(t)
+
+
 def outline(t: Torso) -> Points:
     """The closed outline of the body piece."""
     sx, sy = t.tip
     ax, ay = t.armpit
-    half: Points
+    half = upper_edge(t)
     if t.sleeve == "Strappy":
-        edge = (MIDDLE + t.neck + 6, t.top + 32)
-        dip = 8 if t.neckline == "Sweetheart neck" else 2
-        if t.neckline == "V-neck":
-            dip = 24
-        half = [*quad((MIDDLE, edge[1] + dip), (MIDDLE + 18, edge[1] + dip * 0.5 - 6), edge, 8)]
-        half += quad(edge, (MIDDLE + t.neck + 9, ay - 14), (ax, ay), 6)
+        half += quad(half[-1], (MIDDLE + t.neck + 9, ay - 14), (ax, ay), 6)
     elif t.neckline == "Off-shoulder":
-        half = [
-            *quad((MIDDLE, t.top + 40), (MIDDLE + 44, t.top + 40), (MIDDLE + t.shoulder - 3, t.top + 28), 8),
-            (ax, ay),
-        ]
+        half.append((ax, ay))
     elif t.neckline == "Halter neck":
-        half = [*neckline(t), *quad((MIDDLE + t.neck, t.top), (MIDDLE + t.neck + 8, ay - 10), (ax, ay), 10)]
+        half += quad((MIDDLE + t.neck, t.top), (MIDDLE + t.neck + 8, ay - 10), (ax, ay), 10)
     else:
         bend = 13 if t.sleeve == "Sleeveless" else 7
-        half = [*neckline(t), *quad((sx, sy), (sx - bend, ay - 18), (ax, ay), 8)]
+        half += quad((sx, sy), (sx - bend, ay - 18), (ax, ay), 8)
     side = [(ax, ay), (MIDDLE + t.waist, t.top + 128)]
     side += [(MIDDLE + w, y) for w, y in t.flare] or [(MIDDLE + t.hip, t.hem)]
     half += spline(side)[1:]

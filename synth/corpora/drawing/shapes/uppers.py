@@ -21,9 +21,9 @@ from synth.corpora.drawing.shapes.torso import (
     draw_inside,
     draw_sleeves,
     draw_straps,
-    neckline,
     outline,
     sleeve_shape,
+    upper_edge,
 )
 
 HEMS = {
@@ -179,7 +179,7 @@ def _trims(look: Look, t: Torso, body: Part) -> None:
     if d.has("neck_bow"):
         collars.bow(look, MIDDLE, t.top + t.depth + 4, 1.0)
     if d.has("lace_neck"):
-        edge = mirrored(neckline(t))[: len(neckline(t))]
+        edge = upper_edge(t)
         for line in (edge, flip(edge)):
             canvas.tube(line, 8, look.trim, volume=0.2, edge=0.5, clip=body)
             canvas.stroke(line, darker(look.accent, 0.25), 1.6, body, dash=1.4)

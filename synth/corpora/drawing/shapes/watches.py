@@ -91,9 +91,9 @@ def _bracelet(look: Look) -> None:
                 canvas.stroke([(x, 0), (x, 400)], look.line, 1.1, part)
         elif d.is_cut("strap", "Mesh bracelet"):
             for k in range(60):
-                y = 4 + k * 6.6
-                canvas.stroke([(CX - 40, y), (CX + 40, y + 5)], look.line, 0.6, part)
-                canvas.stroke([(CX - 40, y + 5), (CX + 40, y)], look.line, 0.6, part)
+                high = 4 + k * 6.6
+                canvas.stroke([(CX - 40, high), (CX + 40, high + 5)], look.line, 0.6, part)
+                canvas.stroke([(CX - 40, high + 5), (CX + 40, high)], look.line, 0.6, part)
         else:
             for y in (60, 84, 108):
                 canvas.stain(box(CX - 16, y, CX + 16, y + 8, 4), darker(look.plain.base, 0.35), part)

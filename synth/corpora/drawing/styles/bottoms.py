@@ -111,7 +111,7 @@ BOTTOMS: tuple[Kind, ...] = (
                 ("Casual", "Work"),
                 (),
                 ("Plain", "Plain", "Checked"),
-                details=(("turn_ups", "waist_belt", "contrast_buttons"),),
+                details=(("turn_ups", "waist_belt"),),
                 nouns=("Chinos",),
             ),
             Style(
@@ -183,7 +183,7 @@ BOTTOMS: tuple[Kind, ...] = (
                 ("Casual", "Travel"),
                 ("Summer",),
                 ("Plain", "Plain", "Checked", "Striped", "Floral"),
-                details=(("turn_ups", "waist_belt", "contrast_buttons"),),
+                details=(("turn_ups", "waist_belt"),),
             ),
             Style(
                 "Denim",

@@ -33,7 +33,7 @@ FOOTWEAR: tuple[Kind, ...] = (
                 ("Casual", "Sports"),
                 (),
                 ("Plain", "Plain", "Colour-block"),
-                details=(("contrast_tab", "two_stripes", "contrast_sole"), ("", "gum_sole")),
+                details=(("contrast_tab", "two_stripes"), ("", "gum_sole", "contrast_sole")),
             ),
             Style(
                 "High-top",
@@ -156,7 +156,7 @@ FOOTWEAR: tuple[Kind, ...] = (
                 (),
                 ("Plain",),
                 LEATHERS[:8],
-                details=(("contrast_laces", "welt_stitching", "brogue"), ("", "contrast_sole")),
+                details=(("contrast_laces", "welt_stitching", "brogue"),),
                 nouns=("Derby Shoes", "Shoes"),
             ),
             Style(

@@ -29,7 +29,7 @@ OUTERWEAR: tuple[Kind, ...] = (
                 MILD,
                 ("Plain",),
                 DENIMS,
-                details=(("two_pockets",), ("contrast_neck", "gold_buttons", "contrast_stitching")),
+                details=(("two_pockets",), ("contrast_neck", "gold_buttons")),
             ),
             Style(
                 "Bomber",

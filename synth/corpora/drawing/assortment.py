@@ -47,7 +47,11 @@ METAL_MATERIALS: dict[str, tuple[str, ...]] = {
     "Rose Gold": ("Gold-plated Silver", "Stainless Steel"),
 }
 JEWELLERY = ("Earrings", "Necklaces")
-LIGHT_FABRICS = ("Chiffon", "Silk", "Satin")
+LOST_ON_BLOCKS = ("badge", "scarf_ends", "mesh_panel", "contrast_base", "contrast_hem")
+"""Details in the accent colour that would lie on a panel of the same colour."""
+CHILDREN = ("Girls", "Boys")
+PRECIOUS = ("Cashmere", "Silk", "Patent Leather")
+"""Materials that nothing for children is made of."""
 
 
 def kind_of(seed: int, index: int) -> Kind:
@@ -58,7 +62,7 @@ def kind_of(seed: int, index: int) -> Kind:
     return deck[place]
 
 
-def design(seed: int, index: int) -> Design:
+def decide(seed: int, index: int) -> Design:
     """Decides product `index` of the range with this seed."""
     random = rng(seed, "product", index)
     kind = kind_of(seed, index)
@@ -68,13 +72,13 @@ def design(seed: int, index: int) -> Design:
         gender = random.choice([g for g in style.genders if g in kind.genders or g == "Unisex"] or [gender])
     pattern = random.choice(style.patterns)
     colour = _colour(style, pattern, random)
-    material = _material(kind, style, pattern, colour, random)
+    material = _material(kind, style, pattern, colour, gender, random)
     if material == "Denim" and colour not in palette.DENIMS:
         colour = random.choice(palette.DENIMS)
     cut = {name: random.choice(values) for name, values in style.cut.items()}
     details = tuple(d for group in style.details if (d := random.choice(group)))
-    details = tuple(d for d in details if _possible(d, cut, kind))
-    usage = random.choice(style.usages)
+    details = tuple(d for d in details if _possible(d, cut, kind, pattern))
+    usage = random.choice([u for u in style.usages if u != "Work" or gender not in CHILDREN] or ["Casual"])
     season = _season(style, material, cut, random)
     brand = brand_for(kind, gender, usage, random)
     accent, second = palette.partners(colour, random, 2)
@@ -107,15 +111,21 @@ def _colour(style: Style, pattern: str, random: Random) -> str:
     return random.choice(allowed)
 
 
-def _material(kind: Kind, style: Style, pattern: str, colour: str, random: Random) -> str:
+def _material(kind: Kind, style: Style, pattern: str, colour: str, gender: str, random: Random) -> str:
     fitting = [m for m in style.materials if pattern == "Plain" or m not in SOLID_ONLY] or list(style.materials)
     if kind.type in JEWELLERY and colour in METAL_MATERIALS:
         fitting = [m for m in fitting if m in METAL_MATERIALS[colour]] or fitting
+    if gender in CHILDREN:
+        fitting = [m for m in fitting if m not in PRECIOUS] or fitting
     return random.choice(fitting)
 
 
-def _possible(detail: str, cut: dict[str, str], kind: Kind) -> bool:
-    """Whether a detail has its place on this cut."""
+def _possible(detail: str, cut: dict[str, str], kind: Kind, pattern: str) -> bool:
+    """Whether a detail has its place on this cut and can be seen on this pattern."""
+    if pattern == "Colour-block" and detail in LOST_ON_BLOCKS:
+        return False
+    if detail == "contrast_neck" and cut.get("neck") == "Hood":
+        return False
     bare = cut.get("sleeve") in ("Sleeveless", "Strappy")
     if detail in ("contrast_cuffs", "contrast_sleeves", "sleeve_stripes") and bare:
         return False
@@ -154,7 +164,7 @@ def _season(style: Style, material: str, cut: dict[str, str], random: Random) ->
 def _price(kind: Kind, style: Style, level: float, gender: str, random: Random) -> float:
     """A price point: whole euros and ninety cents below 100, steps of five above."""
     amount = kind.price * style.factor * level * random.uniform(0.88, 1.14)
-    if gender in ("Girls", "Boys"):
+    if gender in CHILDREN:
         amount *= 0.6
     if amount < 100:
         return max(round(amount - 0.9), 3) + 0.9

@@ -1,0 +1,1 @@
+"""What `synth check` looks for, one file per family. Each check is a generator of findings over one conversation."""
