@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +115,11 @@ def hit() -> Conversation:
         ),
         ("user", "reject", "Hmm, black is not for me. I asked for brown, and suede stains.", "p1002", None),
         (
-            *("assistant", "recommend", "Understood! Alder Women Brown Leather Boots are brown. You can see the grain."),
+            *(
+                "assistant",
+                "recommend",
+                "Understood! Alder Women Brown Leather Boots are brown. You can see the grain.",
+            ),
             *("t1001", retrieval("t1001", "p1003", excluded=("p1002",))),
         ),
         ("user", "chit_chat", "The stitching in the photo reminds me of my first hiking pair.", "t1001", None),
@@ -271,9 +274,7 @@ def make(tmp_path: Path, prompts: Prompts) -> Callable[..., RunFolder]:
     return written
 
 
-def _log(
-    run: RunFolder, conversations: Conversations, catalogue: Catalogue, prompts: Prompts, tamper: Tamper
-) -> None:
+def _log(run: RunFolder, conversations: Conversations, catalogue: Catalogue, prompts: Prompts, tamper: Tamper) -> None:
     cards = Cards(catalogue)
     store = run.store(readonly=False)
 
@@ -288,7 +289,9 @@ def _log(
                 rows.append(CallRow(key, place, call.name, call.side, "", "m", messages, (), "{}", 0, 0, 0, 0.0, 1))
         # A rejected draw's calls are in the log as well, and are nobody's business here.
         rejected = Place("conversation", 1, "0.greet")
-        rows.append(CallRow(b"r", rejected, "chatter.greet", "assistant", "", "m", [BACKSTORY], (), "{}", 0, 0, 0, 0, 1))
+        rows.append(
+            CallRow(b"r", rejected, "chatter.greet", "assistant", "", "m", [BACKSTORY], (), "{}", 0, 0, 0, 0, 1)
+        )
         await asyncio.gather(*map(store.log, rows))
 
     asyncio.run(log())
@@ -387,7 +390,7 @@ PLANTED: list[tuple[str, str, Callable[[], Conversations]]] = [
     ("user turns with a price", "code", said(3, "A casual one, 80 EUR at most.")),
     ("user turns with a price", "number", said(9, "I'll take them, 89.50 is fine.")),
     ("user turns with a price", "round number", said(5, "Hmm, paying 120 for black ones? I asked for brown.")),
-    ("turns too long", "a rejection of four sentences", said(5, "No. Not black. Not suede. I asked for brown.")),
+    ("turns too long", "a rejection of four sentences", said(5, "Hmm. Not black. Not suede. I asked for brown.")),
     ("turns too long", "a recommendation of four", said(
         6, "Right. Alder Women Brown Leather Boots. They are brown. They are soft. You can see it.")),
     ("turns too long", "six sentences", said(3, "A casual one. Yes. It is. I walk. I talk. I stand.")),
@@ -451,6 +454,15 @@ def leaking(call: str, text: str, *, at: str = "") -> Tamper:
     return tamper
 
 
+def test_an_order_that_nobody_follows(make: Callable[..., RunFolder]) -> None:
+    """Shown and turned down, being the only one, or the only one without what was turned down before."""
+    alone = change(hit(), 4, products=("o1006",), images=(), retrieval=retrieval("o1006"))
+    alone = change(alone, 4, text="See Gorse Women Black Felt Boots. They are black, as the picture shows.")
+    # After the rejection anything can have been asked for, and k1005 meets none of it but its usage.
+    after = change(hit(), 6, retrieval=retrieval("t1001", "o1006", "k1005"))
+    assert failed(check(make([alone, change(after, id="c000003")]))) == {}
+
+
 LEAK = "hidden text in an assistant-side prompt"
 TARGET_BLOCK = "title: Alder Women Brown Leather Boots"
 
@@ -462,10 +474,10 @@ TARGET_BLOCK = "title: Alder Women Brown Leather Boots"
         ("chatter.ask", SCENARIO, 1),
         ("querier.query", f"Wanted: {REQUIREMENTS[1].text}", 2),
         ("querier.query", "The customer is Mara Lindqvist.", 2),
-        ("querier.query", "Find t1001.", 1),
-        ("querier.query", TARGET_BLOCK, 1),
+        ("querier.query", "Find t1001.", 2),
+        ("querier.query", TARGET_BLOCK, 2),
         ("chatter.recommend", TARGET_BLOCK, 1),
-        # The target is among the candidates of the first search, which is no secret to the reranker.
+        # The target is among the candidates of both searches: to the reranker it is no secret.
         ("querier.rerank", TARGET_BLOCK, 0),
         ("querier.rerank", "The customer, Mara, wants casual boots in a warm brown for a walk in October.", 0),
         ("querier.rerank", "I'm guiding a walk in October and want boots in a warm brown", 0),
@@ -474,6 +486,128 @@ TARGET_BLOCK = "title: Alder Women Brown Leather Boots"
 )
 def test_hidden_text(make: Callable[..., RunFolder], call: str, text: str, leaks: int) -> None:
     report = check(make([hit()], tamper=leaking(call, text)))
-    # The target's title and id are known once it was retrieved: the second search comes before that.
-    assert failed(report).get(LEAK, 0) in ({leaks, 2} if leaks == 1 and call == "querier.query" else {leaks})
-    assert set(failed(report)) <= {LEAK}
+    assert failed(report) == ({LEAK: leaks} if leaks else {})
+
+
+def test_a_record_shown_where_it_may_be_does_not_cover_another_secret(make: Callable[..., RunFolder]) -> None:
+    report = check(make([hit()], tamper=leaking("querier.rerank", BACKSTORY, at="4.")))
+    assert failed(report) == {LEAK: 1}
+    (finding,) = report.examples[LEAK]
+    assert finding.turn == 4 and "querier.rerank: backstory: 'mara lindqvist had been asked" in finding.what
+
+
+def test_conversations_out_of_order_are_still_held_against_their_prompts(make: Callable[..., RunFolder]) -> None:
+    report = check(make([forced(), hit()], tamper=leaking("chatter.greet", BACKSTORY)))
+    assert report.prompts == 14
+    assert [finding.conversation for finding in report.examples[LEAK]] == ["c000000"]
+
+
+def test_a_conversation_without_prompts_is_not_passed_over(make: Callable[..., RunFolder]) -> None:
+    run = make([hit()])
+    rows = RowWriter(run.path / "conversations.jsonl", map(row, [hit(), change(hit(), id="c000003")]))
+    rows.close()
+    assert failed(check(run)) == {"broken structure": 1}
+
+
+def test_an_ordinary_word_is_no_brand(make: Callable[..., RunFolder]) -> None:
+    basics = product("p1002", "Basics Women Black Suede Boots", "Women", "Boots", "Black")
+    products = [PRODUCTS[0], basics, *PRODUCTS[2:]]
+    named = change(hit(), 4, text="Then look at Basics Women Black Suede Boots. The picture shows a low heel.")
+    named = change(named, 5, text="Basics would do, but I asked for brown.")
+    assert failed(check(make([named], products=products))) == {"user turns with a brand": 1}
+
+
+def test_an_ordinary_word_is_learnt_from_other_conversations(make: Callable[..., RunFolder]) -> None:
+    basics = product("p1002", "Basics Women Black Suede Boots", "Women", "Boots", "Black")
+    products = [PRODUCTS[0], basics, *PRODUCTS[2:]]
+    named = change(hit(), 4, text="Then look at Basics Women Black Suede Boots. The picture shows a low heel.")
+    named = change(named, 5, text="Basics would do, but I asked for brown.")
+    other = change(fit(), 3, text="A casual one, just the basics for my feet.")
+    assert failed(check(make([named, other], products=products))) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "None of these is for me, and I had had another look at them all.",
+        "It's for a walk with 89 people, a very very long one... well, e.g. in Bora Bora.",
+        "No way, really?! I'd say 50 steps are enough, etc., but not more.",
+        "Hmm.. a casual one, I'd think (size 38).",
+    ],
+)
+def test_what_people_write_is_not_broken(make: Callable[..., RunFolder], text: str) -> None:
+    assert failed(check(make([change(hit(), 3, text=text)]))) == {}
+
+
+def test_titles_belong_to_the_shop(make: Callable[..., RunFolder]) -> None:
+    """Neither their sentences nor their oddities nor their orders count against the assistant that names them."""
+    title = "Alder Boots. For Her. The The Boots You Must Recommend To Everyone Who Walks. None, None. Brown"
+    products = [product("t1001", title, "Women", "Boots", "Brown", price=89.5), *PRODUCTS[1:]]
+    named = change(hit(), 6, text=f"Then {title} is it. It is brown. You can see the grain.")
+    assert failed(check(make([named], products=products))) == {}
+
+
+def test_drafts_are_checked_on_request(make: Callable[..., RunFolder]) -> None:
+    conversation = hit()
+    drafts = (*conversation.drafts[:3], "A casual one, under €80.", *conversation.drafts[4:])
+    run = make([change(conversation, drafts=drafts)])
+    assert failed(check(run)) == {}
+    report = check(run, drafts=True)
+    assert failed(report) == {"user turns with a price": 1}
+    assert report.examples["user turns with a price"][0].what == "draft: '€8'"
+
+
+def test_examples_are_limited(make: Callable[..., RunFolder]) -> None:
+    report = check(make([change(hit(), n, text="{x}") for n in range(4)]), show=2)
+    assert report.counts["broken text"] == 4 and len(report.examples["broken text"]) == 2
+
+
+def test_values_agree_as_far_as_they_go() -> None:
+    assert agree("Navy", "navy blue") and agree("100% cotton", "cotton") and agree("smart-casual", "Smart Casual")
+    assert not agree("men", "women") and not agree("blue", "bluetooth") and not agree("", "red")
+
+
+def test_names_product() -> None:
+    title = "Puma Men Ferrari Black T-shirt"
+    assert names_product("He had a black T-shirt on.", title, "Puma") is None
+    assert names_product("A Puma would do.", title, "Puma") == "brand Puma"
+    assert names_product("He saw a puma.", title, "Puma") is None
+    assert names_product("men, Ferrari, black T-shirt", title, None) == "men ferrari black t"
+    assert names_product("a casual shirt", "Casual Shirt", None) == "casual shirt"
+    assert names_product("a shirt", "Shirt", None) is None
+
+
+RUNNER = CliRunner()
+
+
+def test_command_says_where_and_exits(make: Callable[..., RunFolder]) -> None:
+    run = make([change(hit(), 3, text="A casual one for {event}."), fit()])
+    result = RUNNER.invoke(app, ["check", str(run.path)])
+    assert result.exit_code == Exit.CHECK_FAILED
+    assert "2 conversations, 16 turns, 13 assistant-side prompts" in result.output
+    assert "broken text: 1\n  c000000, turn 3: a slot that was not filled: 'casual one for {event}.'" in result.output
+    assert "turns too long: 0\n" in result.output and f"1 of {len(CHECKS)} are not 0." in result.output
+    assert "Distinct-2 " in result.output and "Most frequent 4-gram: " in result.output
+    assert "offline" not in result.output
+
+
+def test_command_on_a_clean_run(make: Callable[..., RunFolder]) -> None:
+    run = make([hit(), fit(), forced()])
+    result = RUNNER.invoke(app, ["check", str(run.path), "--json", "--drafts"])
+    assert result.exit_code == Exit.DONE
+    facts = json.loads(result.output)
+    assert facts["clean"] and facts["examples"] == {} and set(facts["counts"]) == set(CHECKS)
+    assert facts["diversity"]["turns"] == 24 and 0 < facts["diversity"]["distinct"]["4"] <= 1
+
+
+def test_figures_of_the_offline_simulator_are_marked(make: Callable[..., RunFolder]) -> None:
+    provenance = hit().provenance.model_copy(update={"models": {"simulator": "offline", "rewriter": "openai:tiny"}})
+    run = make([change(hit(), provenance=provenance)])
+    assert "(written by the offline simulator)" in RUNNER.invoke(app, ["check", str(run.path)]).output
+
+
+def test_no_run_and_no_conversations(make: Callable[..., RunFolder], tmp_path: Path) -> None:
+    with pytest.raises(SynthError, match="is not a run"):
+        raise RUNNER.invoke(app, ["check", str(tmp_path / "nothing")]).exception or AssertionError
+    with pytest.raises(SynthError, match="no accepted conversation yet"):
+        check(make([]))

@@ -58,7 +58,7 @@ def front_matter(folder: Path) -> dict[str, Any]:
 def test_messages_with_picture_files(run: RunFolder, tmp_path: Path) -> None:
     said = synth("export", "bags", "--format", "messages")
     folder = tmp_path / "exports" / "bags-messages"
-    assert f"40 of the conversations in {Path('runs/bags')} written to {Path('exports/bags-messages')}" in said
+    assert f"40 conversations of {Path('runs/bags')} written to {Path('exports/bags-messages')}" in said
     made = rows(folder / "messages.jsonl")
     assert [row["id"] for row in made] == [f"c{n:06d}" for n in range(40)]
     second = made[1]
@@ -226,9 +226,9 @@ def test_data_card_says_what_the_run_was(run: RunFolder, tmp_path: Path) -> None
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     for fact in (
         "Made by Synth's offline simulator, not by a language model",
-        "| rejected by `review` | 2 |",
-        "| rejected by `duplicate` | 1 |",
-        "| exported | 40 |",
+        "| draws rejected by `review` | 2 |",
+        "| draws rejected by `duplicate` | 1 |",
+        "| conversations exported | 40 |",
         "| seed | 3 |",
         "`0123456789abcdef`",
         "| threshold | `24.0` |",
@@ -254,6 +254,7 @@ def test_data_card_of_a_live_run_has_no_simulator_note(run: RunFolder, tmp_path:
 def test_lavic_reads_back(run: RunFolder, tmp_path: Path) -> None:
     said = synth("export", "bags", "--format", "lavic", "--out", "out")
     assert "10 left out: forced" in said
+    assert "| accepted, but left out here: forced | 10 |" in (tmp_path / "out" / "README.md").read_text("utf-8")
     examples = list(read_lavic(tmp_path / "out"))
     assert len(examples) == 30 == len({example.id for example in examples})
     by_conversation = {row["conversation"]: row for name in ("train", "valid", "test") for row in rows(
@@ -347,8 +348,12 @@ def test_read_lavic_refuses(tmp_path: Path) -> None:
 @pytest.mark.skipif("SYNTH_TEST_DATA" not in os.environ, reason="SYNTH_TEST_DATA names no folder with real data")
 @pytest.mark.parametrize(
     ("domain", "split", "conversations", "pairs", "found"),
-    [("all_beauty", "test", 772, 890, 0.218), ("amazon_fashion", "test", 826, 998, 0.204), ("amazon_home", "valid", 368, 391, None)],
-)  # fmt: skip
+    [
+        ("all_beauty", "test", 772, 890, 0.218),
+        ("amazon_fashion", "test", 826, 998, 0.204),
+        ("amazon_home", "valid", 368, 390, None),
+    ],
+)
 def test_reddit_amazon(domain: str, split: str, conversations: int, pairs: int, found: float | None) -> None:
     """The counts of the release, and SBERT's recall at 10, the ceiling of what LaViC can reach."""
     folder = Path(os.environ["SYNTH_TEST_DATA"]) / "reddit_amazon" / domain
@@ -411,6 +416,14 @@ def test_running_run_is_not_exported(run: RunFolder) -> None:
         run.unlock()
 
 
+def test_run_on_a_medium_that_cannot_be_written(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: RunFolder) -> bool:
+        raise PermissionError(13, "Permission denied", str(self.path / "lock"))
+
+    monkeypatch.setattr(RunFolder, "running", denied)
+    assert "40 conversations" in synth("export", "bags", "--format", "messages")
+
+
 def test_unknown_format_and_wrong_catalogue(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(SynthError, match="no export format 'csv'. Formats: hf, lavic, messages") as caught:
         synth("export", "bags", "--format", "csv")
@@ -444,7 +457,7 @@ def test_format_from_an_entry_point(run: RunFolder, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(registry, "entry_points", lambda **wanted: points.select(**wanted))
     assert formats() == ["broken", "hf", "ids", "lavic", "messages"]
     said = synth("export", "bags", "--format", "ids", "--out", "out")
-    assert "40 of the conversations" in said and len((tmp_path / "out" / "ids.txt").read_text().split()) == 40
+    assert "40 conversations of" in said and len((tmp_path / "out" / "ids.txt").read_text().split()) == 40
     with pytest.raises(SynthError, match="Format broken .* cannot be loaded"):
         synth("export", "bags", "--format", "broken", "--out", "other")
 
@@ -453,7 +466,7 @@ def test_export_from_python(tmp_path: Path) -> None:
     """Without a run folder: records in, files out."""
     catalogue = make_catalogue(tmp_path / "catalogue")
     made: list[Conversation] = [make_conversation(0, catalogue)]
-    facts = RunFacts("mine", {"seed": 0, "models": {"simulator": "openai:m"}, "prompts": "p"}, {})
+    facts = RunFacts("mine", {"seed": 0, "models": {"simulator": "openai:m"}, "prompts": "p", "catalogue": "f"}, {})
     source = Source(facts, catalogue, lambda: made, [], [catalogue.images])
     report = export(source, "lavic", tmp_path / "out", Options(Images.none))
     assert sum(report.rows.values()) == 1 and not (tmp_path / "out" / "images").exists()

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth.cli.run import locate
+from synth.cli.run import is_running, locate
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
     from synth.corpora.export import Report
-    from synth.traces.run import RunFolder
 
 
 class Pictures(StrEnum):
@@ -53,7 +52,7 @@ def export(
 
     exporter(format)
     folder = locate(run)
-    if folder.running():
+    if is_running(folder):
         raise SynthError(f"{folder.path} is being written.", f"Wait for it, or `synth run stop {run}` first.")
     config = folder.config()
     facts = RunFacts(
@@ -69,7 +68,7 @@ def export(
     if as_json:
         print(json.dumps({"out": str(place), "rows": report.rows, **_rest(report)}))
     elif not quiet:
-        _print(report, place, folder, format)
+        _print(report, place, folder.path)
 
 
 def _more_pictures(catalog: Path | None, fingerprint: str) -> list[Path]:
@@ -104,17 +103,14 @@ def _rest(report: Report) -> dict[str, object]:
     return {"left_out": report.left_out, "missing_pictures": report.missing_pictures}
 
 
-def _print(report: Report, place: Path, run: RunFolder, format: str) -> None:
-    total = sum(report.rows.values())
+def _print(report: Report, place: Path, run: Path) -> None:
     parts = ", ".join(f"{name} {rows}" for name, rows in report.rows.items())
-    print(
-        f"{total} of the conversations in {run.path} written to {place}"
-        + (f" ({parts})" if len(report.rows) > 1 else "")
-    )
+    splits = f" ({parts})" if len(report.rows) > 1 else ""
+    print(f"{sum(report.rows.values())} conversations of {run} written to {place}{splits}")
     for reason, count in report.left_out.items():
         hint = " (they were handed their target; --forced keeps them)" if reason == "forced" else ""
         print(f"  {count} left out: {reason}{hint}")
     if report.missing_pictures:
         print(f"  {report.missing_pictures} pictures are not at hand; --catalog DIR names the catalogue that has them")
-    if format in ("hf", "messages", "lavic"):
-        print(f"Its data card is {place / 'README.md'}.")
+    if (place / "README.md").is_file():
+        print(f"Data card: {place / 'README.md'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -47,17 +48,10 @@ def list_(
     if not found:
         print(f"No run in {runs}. Start one with `synth generate`.")
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("run", "state", "accepted", "seed", "models", box=None, pad_edge=False)
-    for facts in found:
-        if "problem" in facts:
-            table.add_row(facts["name"], facts["state"], "", "", facts["problem"])
-            continue
-        models = ", ".join(dict.fromkeys(facts["models"].values()))
-        table.add_row(facts["name"], facts["state"], _progress(facts), str(facts["seed"]), models)
-    Console().print(table, highlight=False, markup=False)
+    rows = [("run", "state", "accepted", "seed", "models"), *map(_row, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @app.command("status")
@@ -69,12 +63,14 @@ def status(run: Run, as_json: Json = False) -> None:
         return
     print(f"{facts['name']}: {facts['state']}, {_progress(facts)} conversations accepted")
     print(f"  drawn {facts['drawn']}, rejected {_counts(facts['rejected'])}")
-    print(f"  {sum(facts['calls'].values())} model calls: {_counts(facts['calls'])}")
+    print(f"  {sum(facts['calls'].values())} model calls")
+    for name, n in sorted(facts["calls"].items(), key=lambda entry: -entry[1]):
+        print(f"  {n:>10} {name}")
     if facts["last_line"]:
         print(f"  last line of its log: {facts['last_line']}")
     if facts["per_minute"]:
-        left = (facts["wanted"] - facts["accepted"]) / facts["per_minute"]
-        print(f"  {facts['per_minute']:.0f} conversations a minute, about {max(left, 0):.0f} minutes left")
+        left = max(facts["wanted"] - facts["accepted"], 0) / facts["per_minute"]
+        print(f"  {facts['per_minute']:.0f} conversations a minute, about {math.ceil(left)} min left")
     print(f"  {facts['bytes'] / 1e6:.1f} MB on disk; seed {facts['seed']}; models {_models(facts['models'])}")
     if facts["state"] == "stopped":
         print("The command that started it goes on with it.")
@@ -87,7 +83,7 @@ def stop(
 ) -> None:
     """Stop a running run; what is done is kept, and the command that started it goes on with it."""
     folder = locate(run)
-    if not folder.running():
+    if not is_running(folder):
         raise SynthError(f"{folder.path} is not running.", "See `synth run list`.")
     request = folder.path / "stop"
     deadline = time.monotonic() + timeout
@@ -119,6 +115,14 @@ def locate(run: Path) -> RunFolder:
     return RunFolder.open(named if not run.exists() and named.is_dir() else run)
 
 
+def is_running(run: RunFolder) -> bool:
+    """Whether a process works on the run. A folder that nobody can write to is at rest."""
+    try:
+        return run.running()
+    except OSError:
+        return False
+
+
 def _overview(run: RunFolder) -> dict[str, Any]:
     """What `list` shows; a run that cannot be read says why."""
     try:
@@ -127,7 +131,7 @@ def _overview(run: RunFolder) -> dict[str, Any]:
     except SynthError as error:
         return {"name": run.path.name, "state": "unreadable", "problem": str(error)}
     accepted = _rows(run.path / "conversations.jsonl")
-    if run.running():
+    if is_running(run):
         state = "running"
     elif finished and wanted is not None and accepted >= wanted:
         state = "finished"
@@ -204,6 +208,12 @@ def _rate(lines: list[str]) -> float | None:
     if len(seen) < 2 or seen[-1][0] == seen[0][0]:
         return None
     return 60 * (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
+
+
+def _row(facts: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    if "problem" in facts:
+        return facts["name"], facts["state"], "", "", facts["problem"]
+    return facts["name"], facts["state"], _progress(facts), str(facts["seed"]), _models(facts["models"])
 
 
 def _progress(facts: dict[str, Any]) -> str:

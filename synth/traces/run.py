@@ -54,7 +54,8 @@ class RunFolder:
         Raises:
             SynthError: the folder exists and is not empty.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        left_over = {"config.toml.tmp", "lock"}  # of a process that died here
+        if self.path.exists() and (not self.path.is_dir() or {p.name for p in self.path.iterdir()} - left_over):
             raise SynthError(f"{self.path} exists and is not a run.", "Choose another --out.")
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path / "config.toml", tomli_w.dumps({"format": FORMAT, **config}))

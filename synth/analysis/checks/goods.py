@@ -40,26 +40,26 @@ class Goods:
         return text
 
     def values(self, product_id: str) -> dict[str, frozenset[str]]:
-        """All that the record says, by canonical attribute name: attributes, facets, and what the picture shows."""
+        """All that the record says, by name: attributes and facets (canonical names), and what the picture shows."""
         found = self._values.get(product_id)
         if found is None:
             product = self.get(product_id)
             named: dict[str, set[str]] = {}
             if product:
-                for source in (product.attributes, facets(product), product.visual):
-                    for name, value in source.items():
-                        named.setdefault(canonical(name), set()).add(value.strip().lower())
+                stated = [(canonical(name), value) for name, value in product.attributes.items()]
+                for name, value in (*stated, *facets(product).items(), *product.visual.items()):
+                    named.setdefault(name, set()).add(value.strip().lower())
             found = self._values[product_id] = {name: frozenset(values) for name, values in named.items()}
         return found
 
     def has(self, product_id: str, requirement: Requirement) -> bool:
         """Whether the record bears a requirement out. One that rests on no attribute is borne out by any product."""
-        name, value = _attribute(requirement), requirement.value
-        if name is None and value is None:
+        value = requirement.value
+        if requirement.attribute is None and value is None:
             return True
-        values = self.values(product_id)
-        if name in values:
-            return value is None or any(agree(value, have) for have in values[name])
+        values = self._asked(product_id, requirement)
+        if values:
+            return value is None or any(agree(value, have) for have in values)
         # A model may rest a requirement on the product's text instead of on one of its attributes.
         product = self.get(product_id)
         if product is None or value is None:
@@ -69,16 +69,14 @@ class Goods:
 
     def meets(self, product_id: str, requirement: Requirement) -> bool:
         """Whether an attribute says that the product has what is required."""
-        name, value = _attribute(requirement), requirement.value
-        return bool(name and value) and any(
-            agree(value or "", have) for have in self.values(product_id).get(name or "", ())
-        )
+        value = requirement.value
+        return bool(value) and any(agree(value or "", have) for have in self._asked(product_id, requirement))
 
     def contradicts(self, product_id: str, requirement: Requirement) -> bool:
         """Whether an attribute says that the product has something else than what is required."""
-        name, value = _attribute(requirement), requirement.value
-        have = self.values(product_id).get(name or "")
-        if not name or name in _WHO or not value or not have or self.meets(product_id, requirement):
+        name, value = canonical(requirement.attribute or ""), requirement.value
+        have = self._asked(product_id, requirement)
+        if name in _WHO or not value or not have or self.meets(product_id, requirement):
             return False
         return contradicts(value.strip().lower(), have) if name == "colour" else True
 
@@ -94,6 +92,14 @@ class Goods:
             return f"the product is for {'women or girls' if worn.gender == 'female' else 'men or boys'}"
         return None
 
+    def _asked(self, product_id: str, requirement: Requirement) -> frozenset[str]:
+        """The product's values of the attribute that a requirement rests on."""
+        if requirement.attribute is None:
+            return frozenset()
+        name = requirement.attribute.strip().removeprefix(_SEEN)
+        values = self.values(product_id)
+        return values.get(name) or values.get(canonical(name)) or frozenset()
+
 
 def agree(one: str, other: str) -> bool:
     """Whether two values are the same, or one says more exactly what the other says (`navy` and `navy blue`)."""
@@ -101,11 +107,6 @@ def agree(one: str, other: str) -> bool:
     if not a or not b:
         return one.strip().lower() == other.strip().lower()
     return _within(a, b) or _within(b, a)
-
-
-def _attribute(requirement: Requirement) -> str | None:
-    name = requirement.attribute
-    return canonical(name.lower().removeprefix(_SEEN) if name.lower().startswith(_SEEN) else name) if name else None
 
 
 def _within(part: list[str], whole: list[str]) -> bool:

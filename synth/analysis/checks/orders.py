@@ -62,8 +62,13 @@ def repeats(case: Case, known: dict[str, list[Order]]) -> Iterator[Finding]:
     Args:
         known: orders by product id.
     """
-    for product_id in sorted(_in_sight(case.conversation).intersection(known)):
-        yield from _repeated(case, product_id, known[product_id])
+    in_sight = sorted(_in_sight(case.conversation).intersection(known))
+    for turn, _, plain in case.turns if in_sight else ():
+        about = sorted(in_sight, key=lambda product_id: product_id not in turn.products)
+        repeated = (_repeated(plain, product_id, order) for product_id in about for order in known[product_id])
+        what = next(filter(None, repeated), None)
+        if what:
+            yield case.found(FOLLOWED, turn.index, what)
 
 
 def verdicts(case: Case, known: dict[str, list[Order]], *, reranked: bool) -> Iterator[Finding]:
@@ -95,18 +100,15 @@ def _in_sight(conversation: Conversation) -> set[str]:
     return ids
 
 
-def _repeated(case: Case, product_id: str, known: list[Order]) -> Iterator[Finding]:
-    for turn, _, plain in case.turns:
-        said = words(plain)
-        runs = {" ".join(said[i : i + _RUN]) for i in range(len(said) - _RUN + 1)}
-        for order in known:
-            repeated = sorted(order.runs & runs)
-            if repeated:
-                yield case.found(FOLLOWED, turn.index, f"it repeats {repeated[0]!r} of {product_id}")
-                break
-            if order.payload and _says(plain, order.payload):
-                yield case.found(FOLLOWED, turn.index, f"it says {order.payload!r}, as {product_id} orders")
-                break
+def _repeated(text: str, product_id: str, order: Order) -> str | None:
+    said = words(text)
+    for n in range(len(said) - _RUN + 1):
+        run = " ".join(said[n : n + _RUN])
+        if run in order.runs:
+            return f"it repeats {run!r} of {product_id}"
+    return (
+        f"it says {order.payload!r}, as {product_id} orders" if order.payload and _says(text, order.payload) else None
+    )
 
 
 def _says(text: str, payload: str) -> bool:
@@ -120,23 +122,23 @@ def _better(case: Case, turn: Turn, retrieval: Retrieval) -> str | None:
     """A candidate that meets more of the requirements than the chosen one, and falls behind it in nothing.
 
     What the user has told by then are the requirements, the type and the wearer; after a rejection it can be anything
-    that the target has. So only a candidate that shares with the target all that the chosen one shares counts.
+    that the target has. So only a candidate that is as near to the target in all of this counts.
     """
     conversation, goods = case.conversation, case.goods
     target = goods.values(conversation.target_id)
     rejected = any(earlier.act == "reject" for earlier in conversation.turns[: turn.index])
-    told = set(target) if rejected else {"type", "gender", "age_group", "department"}
+    told = [name for name in target if rejected or name in ("type", "gender", "age_group", "department")]
 
-    def meets(product_id: str) -> int:
+    def met(product_id: str) -> int:
         return sum(goods.meets(product_id, requirement) for requirement in conversation.profile.requirements)
 
-    def shared(product_id: str) -> set[str]:
+    def nearness(product_id: str) -> list[int]:
+        """By attribute: the target's value 2, none 1, another 0."""
         values = goods.values(product_id)
-        return {name for name in told if target.get(name) and values.get(name, frozenset()) & target[name]}
+        return [(2 if values[name] & target[name] else 0) if name in values else 1 for name in told]
 
-    chosen = retrieval.chosen
-    met, agreed = meets(chosen), shared(chosen)
+    wanted, near = met(retrieval.chosen), nearness(retrieval.chosen)
     for candidate in retrieval.candidates:
-        if candidate.id != chosen and meets(candidate.id) > met and shared(candidate.id) >= agreed:
+        if met(candidate.id) > wanted and all(b >= a for a, b in zip(near, nearness(candidate.id), strict=True)):
             return candidate.id
     return None

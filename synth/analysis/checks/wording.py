@@ -30,11 +30,11 @@ _ABOUT_MONEY = re.compile(
 _EMPHATIC = frozenset(
     """
     very really so too no yes yeah ha haha ho bye that had far long much many well now there here never ever still more
-    big knock cha pom yo aye blah hear such super please
+    big knock cha pom yo aye blah hear such super please hello hi hey oh wow sorry thanks hm hmm mm tut sure okay ok
     """.split()
 )
 """Words that people say twice on purpose, or that a sentence can bring together."""
-_DOUBLED_WORD = re.compile(r"\b([^\W\d_]+) (\1)\b", re.IGNORECASE)
+_DOUBLED_WORD = re.compile(r"\b([^\W\d_]+) (\1)\b(?!['’])", re.IGNORECASE)
 _LEFTOVERS = (
     (re.compile(r"\{[^{}\n]{0,80}\}|\{\{|\}\}|\{%"), "a slot that was not filled"),
     (re.compile(r"\[[^\[\]\n]*\|[^\[\]\n]*\]"), "a choice that was not made"),

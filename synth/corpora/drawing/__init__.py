@@ -21,7 +21,7 @@ from synth.errors import SynthError
 
 __all__ = ["contact_sheet", "draw_catalogue"]
 
-JPEG_QUALITY = 86
+JPEG_QUALITY = 75
 
 
 def draw_catalogue(
@@ -43,21 +43,27 @@ def draw_catalogue(
     """
     if products < 1:
         raise SynthError(f"A catalogue of {products} products cannot be drawn.", "Ask for 1 or more.")
+    # Pictures that an interrupted call left behind may be another seed's.
+    CatalogueWriter(out).abandon()
     writer = CatalogueWriter(out)
-    rows = []
-    for index in range(products):
-        design = decide(seed, index)
-        picture = draw(design)
-        stored = writer.store_image(_encoded(picture), "image/jpeg", picture.width, picture.height)
-        rows.append(product(design, stored))
-        if progress:
-            progress(index + 1, products)
-    info = CatalogueInfo(name="sample", source=f"drawn (seed {seed})", licence=LICENCE)
-    return writer.finish(info, rows)
+    try:
+        rows = []
+        for index in range(products):
+            design = decide(seed, index)
+            picture = draw(design)
+            stored = writer.store_image(_encoded(picture), "image/jpeg", picture.width, picture.height)
+            rows.append(product(design, stored))
+            if progress:
+                progress(index + 1, products)
+        info = CatalogueInfo(name="sample", source=f"drawn (seed {seed})", licence=LICENCE)
+        return writer.finish(info, rows)
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 def _encoded(picture: Image.Image) -> bytes:
-    """The picture as a JPEG file of some 10 kB, full colour resolution so that thin trims keep their colour."""
+    """The picture as a JPEG file of some 10 kB."""
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    picture.save(stream, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0", optimize=True)
     return stream.getvalue()

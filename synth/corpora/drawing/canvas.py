@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from synth.corpora.drawing.textures import texture
 
 Light = NDArray[np.float32]
 BACKDROP: RGB = (252, 252, 251)
+REACH = 28
+"""How far the shadow on the ground goes beyond a product, pixels."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,16 @@ class Part:
     bottom: int
     mask: Image.Image
     """Mode L, SCALE times the size of the box."""
+
+    @cached_property
+    def cover(self) -> Light:
+        """How much of each pixel it covers, 0 to 1: height × width of the box."""
+        return np.asarray(self.mask.reduce(SCALE), np.float32) / np.float32(255)
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Its upper left corner on the enlarged picture."""
+        return self.left * SCALE, self.top * SCALE
 
     def within(self, left: int, top: int, right: int, bottom: int) -> Image.Image:
         """The mask over another box; 0 where this part is not."""
@@ -114,7 +127,7 @@ class Canvas:
             holes: outlines that are left open.
         """
         placed = self._place(points)
-        part = self._blank(placed, 1)
+        part = self._blank(placed, 1, clip)
         pen = ImageDraw.Draw(part.mask)
         pen.polygon(self._inside(placed, part), fill=255)
         rims = [placed, *(self._place(h) for h in holes)]
@@ -143,7 +156,7 @@ class Canvas:
         """Lays a band of constant width with round ends along a line: straps, handles, laces, temples, chains."""
         placed = self._place(points)
         half = width * self._scale / 2
-        part = self._blank(placed, half + 1)
+        part = self._blank(placed, half + 1, clip)
         pen = ImageDraw.Draw(part.mask)
         inside = self._inside(placed, part)
         self._line(pen, inside, width, 255)
@@ -154,7 +167,7 @@ class Canvas:
             laid = self._lay(part, paint, [], volume, lift, 0, clip)
             if clip:
                 rim = ImageChops.multiply(rim, laid.mask)
-            self.flat.paste(palette.outline(paint.base), (part.left * SCALE, part.top * SCALE), rim)
+            self.flat.paste(palette.outline(paint.base), part.corner, rim)
             return laid
         return self._lay(part, paint, [], volume, lift, 0, clip)
 
@@ -174,25 +187,35 @@ class Canvas:
         edge: float,
         clip: Part | None,
     ) -> Part:
-        mask, where = part.mask, (part.left, part.top, part.right, part.bottom)
+        # A shape that nothing cuts is drawn straight away, which is several times as fast as through its mask.
+        uncut = clip is None and len(rims) == 1
         if clip:
-            mask = ImageChops.multiply(mask, clip.within(*where))
-            part = replace(part, mask=mask)
-        corner = (part.left * SCALE, part.top * SCALE)
+            part = self._clipped(part, clip)
+        mask, corner = part.mask, part.corner
+        if uncut:
+            self._pen.polygon([(x * SCALE, y * SCALE) for x, y in rims[0]], fill=paint.base)
+        else:
+            self.flat.paste(paint.base, corner, mask)
         inner = (*corner, part.right * SCALE, part.bottom * SCALE)
-        self.flat.paste(paint.base, corner, mask)
         for i, rgb in enumerate(paint.layers):
             layer = coverage(paint.pattern, i, paint.variant, paint.angle).crop(inner)
             self.flat.paste(rgb, corner, ImageChops.multiply(mask, layer))
         if edge:
-            rim = Image.new("L", mask.size, 0)
-            pen = ImageDraw.Draw(rim)
-            for outline in rims:
-                ring = self._inside([*outline, outline[0]], part)
-                pen.line(ring, fill=255, width=max(2, round(2 * edge * SCALE * self._scale)))
-            self.flat.paste(palette.outline(paint.base), corner, ImageChops.multiply(mask, rim))
+            self._rim(part, rims, palette.outline(paint.base), edge, uncut)
         self._shade(part, paint, volume, lift)
         return part
+
+    def _rim(self, part: Part, rims: Sequence[Sequence[Point]], rgb: RGB, edge: float, uncut: bool) -> None:
+        """The darker edge of a part just laid."""
+        width = max(2, round(edge * SCALE * self._scale))
+        if uncut:
+            self._pen.line([(x * SCALE, y * SCALE) for x, y in (*rims[0], rims[0][0])], fill=rgb, width=width)
+            return
+        ring = Image.new("L", part.mask.size, 0)
+        pen = ImageDraw.Draw(ring)
+        for outline in rims:
+            pen.line(self._inside([*outline, outline[0]], part), fill=255, width=2 * width)
+        self.flat.paste(rgb, part.corner, ImageChops.multiply(part.mask, ring))
 
     def _shade(self, part: Part, paint: Paint, volume: float, lift: float) -> None:
         """Light from the upper left: brighter rims there, darker ones opposite, a soft shadow on what is below."""
@@ -215,9 +238,8 @@ class Canvas:
         where = np.s_[part.top : part.bottom, part.left : part.right]
         if paint.texture:
             shade += texture(paint.texture)[where]
-        cover = np.asarray(small, np.float32) / 255
-        self.light[where] += (shade - self.light[where]) * cover
-        self.cover[where] = np.maximum(self.cover[where], cover)
+        self.light[where] += (shade - self.light[where]) * part.cover
+        self.cover[where] = np.maximum(self.cover[where], part.cover)
 
     def _throw(self, part: Part, fall: Light, pad: int, lift: float) -> None:
         top, left = max(part.top - pad, 0), max(part.left - pad, 0)
@@ -229,14 +251,18 @@ class Canvas:
         """A soft crease (depth > 0) or a soft gleam (depth < 0) along a line; `depth` is the share of light lost."""
         placed = self._place(points)
         width *= self._scale
-        part = self._blank(placed, width * 2)
-        small = Image.new("L", (part.right - part.left, part.bottom - part.top), 0)
-        inside = [(x - part.left, y - part.top) for x, y in placed]
+        left, top, right, bottom = _box(placed, width * 2)
+        small = Image.new("L", (right - left, bottom - top), 0)
+        inside = [(x - left, y - top) for x, y in placed]
         ImageDraw.Draw(small).line(inside, fill=255, width=max(1, round(width)))
-        soft = np.asarray(small.filter(ImageFilter.GaussianBlur(width * 0.7)), np.float32) / 255
+        soft = np.asarray(small.filter(ImageFilter.GaussianBlur(width * 0.7)), np.float32) * np.float32(depth / 255)
         if clip:
-            soft = soft * np.asarray(clip.within(part.left, part.top, part.right, part.bottom).reduce(SCALE)) / 255
-        self.light[part.top : part.bottom, part.left : part.right] -= np.float32(depth) * soft
+            x1, y1 = max(left, clip.left), max(top, clip.top)
+            x2, y2 = max(x1, min(right, clip.right)), max(y1, min(bottom, clip.bottom))
+            soft = soft[y1 - top : y2 - top, x1 - left : x2 - left]
+            soft = soft * clip.cover[y1 - clip.top : y2 - clip.top, x1 - clip.left : x2 - clip.left]
+            left, top, right, bottom = x1, y1, x2, y2
+        self.light[top:bottom, left:right] -= soft
 
     def stroke(
         self, points: Sequence[Point], rgb: RGB, width: float = 1.0, clip: Part | None = None, dash: float = 0
@@ -249,23 +275,22 @@ class Canvas:
             for run in runs:
                 self._pen.line([(x * SCALE, y * SCALE) for x, y in run], fill=rgb, width=size, joint="curve")
             return
-        part = self._blank(placed, width)
+        part = self._blank(placed, width, clip)
         pen = ImageDraw.Draw(part.mask)
         joint = "curve" if size > 6 and not dash else None
         for run in runs:
             pen.line(self._inside(run, part), fill=255, width=size, joint=joint)
-        mask = ImageChops.multiply(part.mask, clip.within(part.left, part.top, part.right, part.bottom))
-        self.flat.paste(rgb, (part.left * SCALE, part.top * SCALE), mask)
+        self.flat.paste(rgb, part.corner, self._clipped(part, clip).mask)
 
     def stain(self, points: Sequence[Point], rgb: RGB, clip: Part | None = None) -> None:
         """Colours an area of what is there and keeps its shading: panels, prints, painted dials."""
         placed = self._place(points)
-        part = self._blank(placed, 1)
+        if clip is None:
+            self._pen.polygon([(x * SCALE, y * SCALE) for x, y in placed], fill=rgb)
+            return
+        part = self._blank(placed, 1, clip)
         ImageDraw.Draw(part.mask).polygon(self._inside(placed, part), fill=255)
-        mask = part.mask
-        if clip:
-            mask = ImageChops.multiply(mask, clip.within(part.left, part.top, part.right, part.bottom))
-        self.flat.paste(rgb, (part.left * SCALE, part.top * SCALE), mask)
+        self.flat.paste(rgb, part.corner, self._clipped(part, clip).mask)
 
     def button(self, x: float, y: float, radius: float, rgb: RGB) -> None:
         """A sewn button with its holes."""
@@ -283,29 +308,49 @@ class Canvas:
 
     def finish(self) -> Image.Image:
         """The picture: RGB, 320 × 400, with a soft shadow on a pale ground."""
-        small = np.asarray(self.flat.reduce(SCALE), np.float32)
-        light = np.clip(self.light * self.cover, -0.72, 0.6)
-        small += np.where(light[:, :, None] < 0, small, 255 - small) * light[:, :, None]
         outline = Image.fromarray((self.cover * 255).astype(np.uint8))
-        shadow = np.asarray(outline.filter(ImageFilter.GaussianBlur(7)), np.float32) / 255
-        shadow = np.roll(shadow, (7, 3), (0, 1)) * (1 - self.cover)
-        small *= (1 - 0.2 * shadow)[:, :, None]
-        return Image.fromarray((np.clip(small, 0, 255) + np.float32(0.5)).astype(np.uint8))
+        drawn = outline.getbbox() or (0, 0, WIDTH, HEIGHT)
+        left, top = max(0, drawn[0] - REACH), max(0, drawn[1] - REACH)
+        right, bottom = min(WIDTH, drawn[2] + REACH), min(HEIGHT, drawn[3] + REACH)
+        where = np.s_[top:bottom, left:right]
+        enlarged = (left * SCALE, top * SCALE, right * SCALE, bottom * SCALE)
+        pixels = np.array(self.flat.reduce(SCALE, enlarged), np.float32)
+        cover = self.cover[where]
+        light = np.clip(self.light[where] * cover, -0.72, 0.6)[:, :, None]
+        pixels += np.where(light < 0, pixels, 255 - pixels) * light
+        soft = outline.crop((left, top, right, bottom)).filter(ImageFilter.GaussianBlur(7))
+        shadow = np.roll(np.asarray(soft, np.float32) / 255, (7, 3), (0, 1)) * (1 - cover)
+        pixels *= (1 - 0.2 * shadow)[:, :, None]
+        picture = Image.new("RGB", (WIDTH, HEIGHT), BACKDROP)
+        picture.paste(Image.fromarray((np.clip(pixels, 0, 255) + np.float32(0.5)).astype(np.uint8)), (left, top))
+        return picture
 
     def _place(self, points: Sequence[Point]) -> Points:
         s, cy = self._scale, HEIGHT / 2
         return [(MIDDLE + (x - MIDDLE) * s + self._dx, cy + (y - cy) * s + self._dy) for x, y in points]
 
-    def _blank(self, placed: Sequence[Point], margin: float) -> Part:
-        """An empty part around placed points, cut to the picture."""
-        xs, ys = [p[0] for p in placed], [p[1] for p in placed]
-        left, top = min(max(0, int(min(xs) - margin)), WIDTH - 1), min(max(0, int(min(ys) - margin)), HEIGHT - 1)
-        right = min(WIDTH, max(left + 1, int(max(xs) + margin) + 2))
-        bottom = min(HEIGHT, max(top + 1, int(max(ys) + margin) + 2))
+    def _blank(self, placed: Sequence[Point], margin: float, clip: Part | None = None) -> Part:
+        """An empty part around placed points, cut to the picture or to another part."""
+        left, top, right, bottom = _box(placed, margin, clip)
         return Part(left, top, right, bottom, Image.new("L", ((right - left) * SCALE, (bottom - top) * SCALE), 0))
+
+    def _clipped(self, part: Part, clip: Part) -> Part:
+        inside = clip.within(part.left, part.top, part.right, part.bottom)
+        return replace(part, mask=ImageChops.multiply(part.mask, inside))
 
     def _inside(self, placed: Sequence[Point], part: Part) -> Points:
         return [((x - part.left) * SCALE, (y - part.top) * SCALE) for x, y in placed]
+
+
+def _box(placed: Sequence[Point], margin: float, clip: Part | None = None) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of what holds the points; at least a pixel, even where they lie outside."""
+    xs, ys = [p[0] for p in placed], [p[1] for p in placed]
+    x1, y1, x2, y2 = (clip.left, clip.top, clip.right, clip.bottom) if clip else (0, 0, WIDTH, HEIGHT)
+    left = min(max(x1, int(min(xs) - margin)), x2 - 1)
+    top = min(max(y1, int(min(ys) - margin)), y2 - 1)
+    right = min(x2, max(left + 1, int(max(xs) + margin) + 2))
+    bottom = min(y2, max(top + 1, int(max(ys) + margin) + 2))
+    return left, top, right, bottom
 
 
 def _dashes(points: Sequence[Point], length: float) -> list[Points]:

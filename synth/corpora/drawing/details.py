@@ -169,7 +169,7 @@ SCALES: dict[str, tuple[str, ...]] = {
     "Polka dots": ("medium dots", "tiny dots", "large dots"),
     "Floral": ("medium-sized blossoms with leaves", "small scattered flowers", "large blooms with leaves"),
     "Leaf print": ("palm fronds in two colours",),
-    "Leopard print": ("broken dark rings",),
+    "Leopard print": ("spots of broken rings",),
     "Camouflage": ("blotches in three shades",),
     "Geometric": ("rows of triangles", "nested diamonds", "zigzag lines"),
     "Fair Isle": ("knitted rows of small motifs",),

@@ -23,7 +23,7 @@ SIDE = 560
 Drawer = Callable[[ImageDraw.ImageDraw, int], None]
 
 
-@lru_cache(maxsize=72)
+@lru_cache(maxsize=112)
 def coverage(name: str, layer: int, variant: int, angle: int) -> Image.Image:
     """Coverage of one colour layer over the whole picture: mode L, 960 × 1200, turned by `angle` degrees."""
     square = _camouflage(layer, variant) if name == "Camouflage" else _drawn(name, layer, variant)

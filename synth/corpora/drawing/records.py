@@ -13,7 +13,7 @@ from synth.corpora.records import Picture, Product
 LICENCE = "CC0-1.0"
 ATTRIBUTES = 10
 """No product has more; the least telling cuts are left out first."""
-DISPENSABLE = ("closure", "fit", "length", "season")
+DISPENSABLE = ("closure", "fit", "leg", "toe", "length")
 
 
 def product(design: Design, picture: Picture | None = None) -> Product:

@@ -31,7 +31,7 @@ MAKE: dict[str, tuple[str, ...]] = {
         "{Material} that [softens|mellows|gets nicer] [with every wash|the more you wear it|over the years]",
         "[Midweight|Sturdy but soft|Breathable|Densely woven] {material}[, washed once for a settled size|"
         " with a [brushed|smooth|peachy] inside| from [small|family-run|certified] mills]",
-        "[Seams|Edges|Shoulders] [taped|doubled|reinforced] so the {material} [keeps its shape|never twists|lies flat]",
+        "[Seams|Edges|Joins] [taped|doubled|reinforced] so the {material} [keeps its shape|never twists|lies flat]",
         "A {material} [cloth|fabric|quality] with [a little give|a dry hand|plenty of body|a clean surface]",
         "[Pre-shrunk|Garment-dyed|Enzyme-washed] {material} [of "
         "even thickness|with quiet seams|that stays true to size]",
@@ -64,11 +64,11 @@ MAKE: dict[str, tuple[str, ...]] = {
     ),
     "technical": (
         "{Material} that [dries quickly|wicks moisture|weighs next to nothing][ and packs small|]",
-        "[Flat|Bonded|Chafe-free] seams [where it matters|for long days|under the arms and at the sides]",
+        "[Flat|Bonded|Chafe-free] seams [where it matters|for long days|at every turn]",
         "[Hard-wearing|Tightly woven|Stretchy] {material} with a [soft|matt|water-repellent] [face|finish]",
-        "Spun [partly from old bottles|with less water|in a certified "
+        "Spun [with solar power|with less water|in a certified "
         "mill]: {material} with [a lighter footprint|few regrets]",
-        "[Shape-keeping|Breathable|Windproof] {material}, tested over [fifty washes|two seasons|many a hill]",
+        "[Shape-keeping|Breathable|Springy] {material}, tested over [fifty washes|two seasons|many a hill]",
     ),
     "denim": (
         "[Mid-weight|Ring-spun|Comfortably stretchy] denim that [ages well|moulds to you|breaks in within a week]",
@@ -119,7 +119,7 @@ CARE: dict[str, tuple[str, ...]] = {
         "[Easy-care|Unfussy]: [a cool wash|a short cycle] and [a quick shake|an hour on the line] [will do|is enough]",
         "[Tumble dry low|Skip the dryer|Reshape while wet] to [keep its size|spare the fibres|save time at the iron]",
         "[Loves|Forgives] [the washing machine|a 30-degree wash|hard water]; "
-        "[hang|fold] it [slightly damp|out of the sun|straight away]",
+        "[hang|fold] {it} [slightly damp|out of the sun|straight away]",
         "[Wash with|Keep to] [like colours|a mild detergent], [avoid "
         "bleach|no softener needed], [dry in the open air|iron on medium]",
     ),
@@ -140,28 +140,28 @@ CARE: dict[str, tuple[str, ...]] = {
     "technical": (
         "[Wash at 30 degrees|Cold wash], [no softener|no bleach], [drip dry|hang to dry] [in an hour or two|overnight]",
         "[Rinse after sport|Wash after a salty day]; [do not iron|keep the iron away]",
-        "[Close all zips|Turn it inside out] before [washing|the machine] and [dry on low|hang it up]",
+        "[Close all zips|Turn {it} inside out] before [washing|the machine] and [dry on low|hang {it} up]",
     ),
     "denim": (
-        "Wash [seldom|cold|inside out] and [hang by the hem|let it drip] [to keep the shade|for a slow fade]",
+        "Wash [seldom|cold|inside out] and [hang by the hem|let {it} drip] [to keep the shade|for a slow fade]",
         "[Colour may rub off|Dye can transfer] at first: [keep from pale sofas|wash once before wearing]",
     ),
     "leather": (
         "[Brush|Wipe] [dry dirt off|with a soft cloth], then [feed with balm|wax] [twice a year|each season]",
         "Let [rain dry slowly|wet patches dry] [away from heaters|at room temperature][; stuff with paper|]",
-        "[Dust bag|Spare cloth] included; [neutral|colourless] cream [keeps it supple|suits it best]",
+        "[Dust bag|Spare cloth] included; [neutral|colourless] cream [keeps {it} supple|suits {it} best]",
     ),
     "vegan": (
         "[Wipe with a damp cloth|Clean with mild soap], [dry at once|leave to air]",
         "[Keep from heat|Store lying flat] so that the surface [stays smooth|does not crease]",
     ),
     "canvas": (
-        "[Spot clean|Brush off] with [lukewarm water|mild soap]; [do not soak|let it air]",
+        "[Spot clean|Brush off] with [lukewarm water|mild soap]; [do not soak|let {it} air]",
         "[Sponge marks at once|A stiff brush does it]: canvas [is forgiving|likes plain care]",
     ),
     "metal": (
-        "[Take it off for swimming|Keep from perfume] and [rub with a dry cloth|store in its pouch]",
-        "[Polish now and then|A soft cloth] [brings the shine back|keeps it bright]",
+        "[Take {it} off for swimming|Keep from perfume] and [rub with a dry cloth|keep in a pouch]",
+        "[Polish now and then|A soft cloth] [brings the shine back|keeps {it} bright]",
     ),
     "moulded": (
         "[Rinse|Wipe] with [lukewarm|clear] water and [pat dry|a soft cloth]",
@@ -179,8 +179,8 @@ USE: dict[str, tuple[str, ...]] = {
         "For [slow mornings|errands|coffee with friends|school runs], and [whatever follows|all between]",
         "[Sofa-soft|Easy on weekends|Unbothered by plans], [fine "
         "for a café|presentable at the door|good with bare feet]",
-        "[Throw it on|Grab it] for [the market|a park bench|film "
-        "night|a stroll] [and forget about it|and feel like yourself]",
+        "[Reach for|Count on] {it} for [the market|a park bench|film night|a stroll] "
+        "[without a second look|and feel like yourself]",
         "[An everyday piece|One for any day|A weekday staple] that "
         "[asks for little|gets on with denim|suits no plans at all]",
     ),
@@ -219,7 +219,7 @@ USE: dict[str, tuple[str, ...]] = {
 SEASON: dict[str, tuple[str, ...]] = {
     "Spring": ("[Right|Just enough] for [cool mornings|April light|the first warm days]",),
     "Summer": ("[Kept light|Made airy] for [hot pavements|July|long bright evenings]",),
-    "Autumn": ("[Layers well|A friend] when [leaves turn|evenings cool|the mist sits low]",),
+    "Autumn": ("[Right|Made|Ready] for [turning leaves|cool evenings|low mist|the first fires]",),
     "Winter": ("[Warmth|Comfort] for [frost|short days|the coldest weeks]",),
 }
 
@@ -248,7 +248,7 @@ OPENINGS = (
     "{brand} [thinks of|designs for|listens to] [{people}|daily life] "
     "[first|above all], and {the} {noun} [show{s} it|{is} no exception].",
     "[Meet|Say hello to|Here {is}] {the} {noun} [to reach for again and "
-    "again|that earn{s} a place in the hall|you may not want to take off].",
+    "again|that earn{s} a place in the hall|you will not lend out].",
     "{The} {noun} [began as a sketch|{was} two years in the making|started on a kitchen table|grew out of a bet].",
     "[An easy|A good|Our] answer to [{occasion}|the eternal question of {occasion}].",
     "[Drawn|Planned|Made] with {occasion} in mind, {the} {noun} [wear{s} "
@@ -257,22 +257,22 @@ OPENINGS = (
     "{brand} [returns to|gives new life to|redraws] [a classic|an old favourite|a forgotten shape] with {the} {noun}.",
     "[Designed|Sketched|Fitted] [in our attic|by the sea|over one "
     "long winter], {the} {noun} [suit{s}|{is} ready for] {occasion}.",
-    "[{occasion_upper}|Think of {occasion}], [and you have|that is] the idea behind {the} {noun}.",
+    "[{occasion_upper}: that was the thought|Think of {occasion}, and you have the idea] behind {the} {noun}.",
     "[Honest|Careful|Patient] work in {material}: {brand} [knows how|shows how|takes its time].",
-    "[Where|Whenever] {occasion} [calls|begins], {the} {noun} [{is} ready|answer{s}|go{es} along].",
+    "[Whenever it comes to|For the love of|Before] {occasion}: {the} {noun} [{is} ready|go{es} along].",
 )
 CLOSINGS = (
     "{Material} does the rest.",
     "The {material} [speaks for itself|will tell you more|gets better with age].",
     "[Good to give|A nice present|Well worth wrapping], [better to keep|hard to part with|easy to love].",
     "[Trouble|Fuss|Bother] [not included|stays outside].",
-    "[Wear|Take|Treat] [as it comes|at will|with affection].",
+    "[Treat {it} well|Use {it} often|Enjoy {it}][, for years|, from day one|].",
     "[Made in small numbers|Produced fairly], [sold without noise|priced plainly].",
-    "[Small details|Quiet details|The finishing touches] [reward a closer look|are the point|took longest].",
+    "[Small details|Quiet details|The finishing touches] [reward a closer look|are the point].",
     "[Your mirror|Your best friend|The neighbours] [will agree|may comment].",
     "[Compliments|Questions|Glances] [are likely|come free].",
     "[Look closely|Come nearer]: [the seams are straight|nothing is left to chance].",
-    "[We would buy it|We did|So would we].",
+    "[We would buy {it} too|We kept one ourselves].",
     "",
     "",
     "",
@@ -311,6 +311,7 @@ def _words(design: Design, random: Random) -> dict[str, str]:
         "was": "were" if many else "was",
         "s": "" if many else "s",
         "es": "" if many else "es",
+        "it": "them" if many else "it",
         "brand": design.brand.name,
         "people": PEOPLE[design.gender],
         "occasion": occasion,

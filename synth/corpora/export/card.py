@@ -20,7 +20,7 @@ _LICENCES = frozenset(
     "cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-nc-nd-4.0 odbl odc-by pddl unlicense".split()
 )
 """Licence names the Hub knows; any other is `other` with its name beside it."""
-_NOT_SETTINGS = frozenset({"format", "models", "seed", "prompts", "synth", "catalogue_name"})
+_NOT_SETTINGS = frozenset({"format", "models", "seed", "prompts", "synth", "catalogue", "catalogue_name"})
 _IMAGES = {
     Images.none: "The pictures are not part of this export; they are named by content hash.",
     Images.links: "The pictures are not part of this export; they are linked.",
@@ -74,6 +74,7 @@ def data_card(
     *,
     loading: str,
     splits: Mapping[str, int] | None = None,
+    left_out: Mapping[str, int] | None = None,
     front: Mapping[str, Any] | None = None,
 ) -> str:
     """The card as Markdown.
@@ -81,6 +82,7 @@ def data_card(
     Args:
         loading: what the files hold and how they are read; Markdown.
         splits: rows by split.
+        left_out: accepted conversations that this format left out, by reason.
         front: more front matter, e.g. the Hub's `configs`.
     """
     facts, info = source.facts, source.catalogue
@@ -100,11 +102,16 @@ def data_card(
                 "seed": facts.seed,
                 "prompts (hash)": f"`{facts.config['prompts']}`",
                 "synth": facts.config.get("synth", "unknown"),
-                **{name: _value(value) for name, value in facts.config.items() if name not in _NOT_SETTINGS},
+                "catalogue (fingerprint)": f"`{facts.config['catalogue']}`",
+                **{
+                    name: _value(value)
+                    for name, value in facts.config.items()
+                    if name not in _NOT_SETTINGS and value != ""
+                },
             }
         ),
         "## Filters\n",
-        _filters(facts.rejected, sum(tally.endings.values())),
+        _filters(facts.rejected, left_out or {}, tally.conversations),
         "## Catalogue, pictures and licence\n",
         f"{info.products} products from {info.source} ({info.name}). {_IMAGES[images]} {_licence_note(info.licence)}\n",
         "## Language\n",
@@ -139,9 +146,8 @@ def _front_matter(source: Source, tally: Tally, more: Mapping[str, Any]) -> str:
 def _licence(name: str | None) -> dict[str, str]:
     if name is None:
         return {"license": "unknown"}
-    if name.lower() in _LICENCES:
-        return {"license": name.lower()}
-    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")}
+    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
+    return {"license": slug} if slug in _LICENCES else {"license": "other", "license_name": slug}
 
 
 def _licence_note(name: str | None) -> str:
@@ -159,10 +165,12 @@ def _size(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _filters(rejected: Mapping[str, int], exported: int) -> str:
-    if not rejected:
-        return f"No draw was rejected; {exported} conversations are exported.\n"
-    return _table({f"rejected by `{name}`": n for name, n in rejected.items()} | {"exported": exported})
+def _filters(rejected: Mapping[str, int], left_out: Mapping[str, int], exported: int) -> str:
+    return _table(
+        {f"draws rejected by `{name}`": n for name, n in rejected.items()}
+        | {f"accepted, but left out here: {reason}": n for reason, n in left_out.items()}
+        | {"conversations exported": exported}
+    )
 
 
 def _size_category(n: int) -> str:
@@ -181,7 +189,7 @@ def _counts(counter: Counter[str]) -> str:
 
 def _value(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-    return f"`{text}`" if text else ""
+    return f"`{text}`"
 
 
 def _table(rows: Mapping[str, Any]) -> str:

@@ -68,7 +68,13 @@ def write(source: Source, folder: Path, options: Options) -> Report:
     missing = _write_items(source, folder, options.images, named, trained)
     splits = {name: rows[name] for name in SPLITS}
     card = data_card(
-        source, tally, options.images, loading=_loading(options.images), splits=splits, front=_configs(splits)
+        source,
+        tally,
+        options.images,
+        loading=_loading(options.images),
+        splits=splits,
+        left_out=left_out,
+        front=_configs(splits),
     )
     (folder / "README.md").write_text(card, "utf-8", newline="\n")
     return Report(splits, dict(left_out), missing)

@@ -36,20 +36,20 @@ class Shop:
     def __init__(self, products: Iterable[Product], facets: dict[str, dict[str, str]]) -> None:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         wearers: dict[str, set[tuple[str | None, bool]]] = defaultdict(set)
-        self.size = 0
-        kinds: set[str] = set()
+        self._by_kind: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+        self._kind_sizes: Counter[str] = Counter()
         for product in products:
-            self.size += 1
             own = {**product.visual, **facets[product.id]}
             for attribute, value in own.items():
                 counts[attribute][value] += 1
             kind = _kind(product, own)
-            kinds.add(kind)
+            self._kind_sizes[kind] += 1
+            self._by_kind[kind].update(own.items())
             worn = wearer(product)
             wearers[kind].add((worn.gender, worn.child) if worn else (None, False))
         self.counts = counts
         self._mixed = {kind for kind, who in wearers.items() if len({w for w in who if w != (None, False)}) > 1}
-        self._kinds = _table((tokens(form), kind) for kind in sorted(kinds) for form in _noun_forms(kind))
+        self._kinds = _table((tokens(form), kind) for kind in sorted(self._kind_sizes) for form in _noun_forms(kind))
         strict: list[tuple[tuple[str, ...], Mention]] = []
         loose: list[tuple[tuple[str, ...], Mention]] = []
         order = sorted(counts, key=lambda a: (_PRIORITY.index(a) if a in _PRIORITY else len(_PRIORITY), a))
@@ -78,10 +78,12 @@ class Shop:
         """Whether the wearer has to be said: this kind of thing is sold for different people."""
         return self.kind(card) in self._mixed
 
-    def rarity(self, attribute: str, value: str) -> float:
-        """-log of the share of products with this value: what saying it tells."""
-        n = self.counts.get(attribute, Counter()).get(value, 0)
-        return -math.log((n + 1) / (self.size + 1))
+    def rarity(self, card: ProductCard, attribute: str) -> float:
+        """-log of the share of products of this kind with this product's value: what naming it gives away."""
+        kind = self.kind(card)
+        value = card_facets(card).get(attribute, "")
+        n = self._by_kind[kind].get((attribute, value), 0)
+        return -math.log((n + 1) / (self._kind_sizes[kind] + 1))
 
     def _mentions(self, text: str, loose: bool) -> tuple[Mention, ...]:
         """Facets named in a text, in order, longest match first; `loose` also takes bare values."""

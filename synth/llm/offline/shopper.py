@@ -35,6 +35,8 @@ _UNSPOKEN = SILENT | {"accent"}
 """Facets that a rejection does not name: an accent's colour would be heard as the wish for another colour."""
 
 
+_READINESS = {"lightness": 0.3, "contrast": 0.15, "shape": 0.3, "detail": 0.3, "print": 0.3, "tone": 0.5}
+"""How readily people give a reason that is about the picture alone; 1 for what a shop's filter has."""
 POSSESSIVES: dict[tuple[Gender | None, bool], str] = {
     ("female", False): "women's",
     ("male", False): "men's",
@@ -42,6 +44,11 @@ POSSESSIVES: dict[tuple[Gender | None, bool], str] = {
     ("male", True): "boys'",
     (None, True): "children's",
 }
+
+
+_MANY_FACETS = 8
+_RESERVE = {True: 0.85, False: 0.1}
+"""Chance that a reason says only what is wrong; who could say much about the thing they have in mind says less at once."""
 
 
 class Voice(NamedTuple):
@@ -117,18 +124,21 @@ class Shopper:
     def reject(self, given: RejectInput, rng: random.Random) -> RejectOutput:
         view, shown = given.view, given.shown
         wishes = understand(view.lines, self.shop)
-        chosen = choose(self.differences(view.target, shown), wishes, rng)
+        chosen = choose(self.differences(view.target, shown), view.target, wishes, self.shop, rng)
         if not chosen:
             return RejectOutput(reasons=[], text="")
         slots = self.shop.noun(shown).agreement()
         first = grammar().say("reject.open", rng, slots)
         while opening(first) in given.openings:
             first = grammar().say("reject.open", rng, slots)
-        said = [self._reason(difference, slots, rng) for difference in chosen]
-        reasons = [
-            Reason(text=text, attribute=difference.attribute, wanted=difference.want)
-            for text, difference in zip(said, chosen, strict=True)
-        ]
+        reserve = _RESERVE[len(card_facets(view.target)) >= _MANY_FACETS]
+        reasons = []
+        for difference in chosen:
+            told = difference.have is None or wishes.stated.get(difference.attribute) == difference.want
+            wanted = difference.want if told or rng.random() >= reserve else None
+            text = self._reason(difference, slots, rng) if wanted else self._dislike(difference, slots, rng)
+            reasons.append(Reason(text=text, attribute=difference.attribute, wanted=wanted))
+        said = [reason.text for reason in reasons]
         if first.endswith((",", ":", ";")) and not said[0].startswith(("I ", "I'")):
             said[0] = said[0][0].lower() + said[0][1:]
         text = " ".join([first, *said])
@@ -190,6 +200,11 @@ class Shopper:
         section = f"reject.{attribute}"
         return grammar().say(section if section in grammar() else "reject.other", rng, filled)
 
+    def _dislike(self, difference: Difference, slots: dict[str, str], rng: random.Random) -> str:
+        assert difference.have is not None
+        unwanted = postmodifier(difference.attribute, difference.have, rng)
+        return grammar().say("reject.dislike", rng, {**slots, "not": unwanted})
+
     def _type_phrase(self, view: UserView, rng: random.Random) -> str:
         worn = view.target.wearer
         possessive = plain = ""
@@ -199,14 +214,21 @@ class Shopper:
         return self.shop.noun(view.target).wanted(possessive, plain, rng)
 
 
-def choose(differences: list[Difference], wishes: Wishes, rng: random.Random) -> list[Difference]:
-    """Two reasons: one broken wish first, if there is one, then what has not been said yet."""
+def choose(
+    differences: list[Difference], target: ProductCard, wishes: Wishes, shop: Shop, rng: random.Random
+) -> list[Difference]:
+    """Two reasons: one broken wish first, if there is one, then what has not been said yet.
+
+    Of these, what many products have comes before what gives the target away.
+    """
     broken = [d for d in differences if wishes.stated.get(d.attribute) == d.want]
     fresh = [d for d in differences if d.attribute not in wishes.stated]
-    weights = {"colour": 3.0, "pattern": 2.5, "material": 1.5, "neck": 1.5, "sleeve": 1.5, "length": 1.5}
-    fresh.sort(
-        key=lambda d: rng.random() ** (1 / (weights.get(d.attribute, 1.0) * (1.0 if d.have else 0.5))), reverse=True
-    )
+
+    def weight(difference: Difference) -> float:
+        often = 1 / (0.3 + shop.rarity(target, difference.attribute)) ** 2
+        return often * _READINESS.get(difference.attribute, 1.0) * (1.0 if difference.have else 0.4)
+
+    fresh.sort(key=lambda d: rng.random() ** (1 / weight(d)), reverse=True)
     rng.shuffle(broken)
     return (broken[:1] + fresh + broken[1:])[:2]
 

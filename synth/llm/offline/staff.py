@@ -161,12 +161,12 @@ class Staff:
         }
         sections = ["story.person", "story.event", "story.feeling", "story.need", "story.close"]
         if given.recipient:
-            sections.insert(2, "story.event.gift")
+            sections[1] = "story.event.gift"
         text = " ".join(grammar().say(section, rng, slots) for section in sections)
         return BackstoryOutput(backstory=text, requirements=[requirement for _, requirement in requirements])
 
     def requirements(self, card: ProductCard, rng: random.Random) -> list[tuple[str, Requirement]]:
-        """Two things the product has that say most about it, in the order of what it is for and made of, then looks."""
+        """Two things the product shares with many others: what it is for and made of comes before its looks."""
         facets = [
             (a, v)
             for a, v in card_facets(card).items()
@@ -174,7 +174,7 @@ class Staff:
         ]
         order = sorted(
             facets,
-            key=lambda f: _REQUIREMENT_LATE.get(f[0], 0.0) - 0.25 * self.shop.rarity(*f) + rng.random(),
+            key=lambda f: _REQUIREMENT_LATE.get(f[0], 0.0) + 1.2 * self.shop.rarity(card, f[0]) + rng.random(),
         )
         found: list[tuple[str, Requirement]] = []
         for attribute, value in order[:2]:

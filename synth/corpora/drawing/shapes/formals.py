@@ -14,7 +14,7 @@ from synth.corpora.drawing.shapes.shoes import laces, pair, sole_rgb
 def formals(look: Look) -> None:
     """Oxfords, derbies, monk shoes and loafers."""
     with look.canvas.placed(1, 0, -30):
-        pair(look, _formal, scale=1.1)
+        pair(look, _formal, scale=1.05)
 
 
 def _formal(look: Look) -> None:

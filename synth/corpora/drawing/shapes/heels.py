@@ -18,7 +18,7 @@ HEIGHTS = {"Kitten heel": 34.0, "Stiletto heel": 84.0, "Block heel": 62.0, "Wedg
 def heels(look: Look) -> None:
     height = HEIGHTS[look.design.cut["heel"]]
     with look.canvas.placed(1, 0, -24 if height > 50 else -40):
-        pair(look, _heel, scale=1.1, dx=22, dy=-92)
+        pair(look, _heel, scale=1.04, dx=22, dy=-92)
 
 
 def _heel(look: Look) -> None:
@@ -99,7 +99,7 @@ def _sandal_straps(look: Look, up: float, toe: float) -> None:
     canvas.tube(bed, 6, Paint(INSOLE), volume=0.3, edge=0.6)
     for x in (164, 216) if d.is_cut("strap", "Crossed straps") else (198,):
         y = toe - 4 - (216 - x) * 0.42 if x < 198 else toe - 4
-        _hump(look, x, y, 54 if x == 198 else 44, 42)
+        _hump(look, x, y, 60 if x == 198 else 46, 32)
     cup = path(f"M54,{up} Q44,{up - 30} 56,{up - 46} Q72,{up - 36} 84,{up - 4} L54,{up}")
     canvas.fill(cup, look.body, volume=0.45, lift=0.2)
 
@@ -141,7 +141,7 @@ def _ankle(look: Look, up: float) -> None:
 
 def flats(look: Look) -> None:
     with look.canvas.placed(1, 0, -30):
-        pair(look, _flat, scale=1.12)
+        pair(look, _flat, scale=1.04)
 
 
 def _flat(look: Look) -> None:
@@ -186,7 +186,7 @@ def _flat(look: Look) -> None:
 
 def sandals(look: Look) -> None:
     with look.canvas.placed(1, 0, -24):
-        pair(look, _sandal, scale=1.1, dy=-92)
+        pair(look, _sandal, scale=1.06, dy=-92)
 
 
 def _sandal(look: Look) -> None:

@@ -37,7 +37,7 @@ def laces(look: Look, left: Points, right: Points, count: int, width: float = 3.
     metal = COLOURS["Silver"].rgb
     for i in range(count):
         a, b = along(left, i / (count - 1)), along(right, i / (count - 1))
-        look.canvas.tube([a, b], width, paint, lift=0.3, edge=0.3)
+        look.canvas.tube([a, b], width, paint, volume=0.25, lift=0.3, edge=0.3)
         look.canvas.stain(ellipse(*a, 1.6, 1.6, steps=8), metal)
 
 

@@ -17,7 +17,7 @@ def sneakers(look: Look) -> None:
             pair(look, _high_top, scale=1.08, dx=24, dy=-52)
     else:
         with look.canvas.placed(1, 0, -26):
-            pair(look, _low_top, scale=1.08)
+            pair(look, _low_top, scale=1.05)
 
 
 def _low_top(look: Look) -> None:
