@@ -8,6 +8,7 @@ from synth.agents.dialogue import Ask, Dialogue
 from synth.llm.gateway import CallFailed
 from synth.prompts import calls
 from synth.prompts.calls import CheckInput, RewriteInput, Utterance
+from synth.text import opening
 from synth.traces.events import RewriteEvent
 
 
@@ -34,9 +35,13 @@ async def rewrite(dialogue: Dialogue, ask: Ask, *, colloquial: float, rng: rando
     if len(checks) != len(drafts):
         raise CallFailed(f"checker: {len(checks)} verdicts came back for {len(drafts)} pairs")
     final = []
-    for n, (draft, text, check) in enumerate(zip(drafts, texts, checks, strict=True)):
-        same = check.same and bool(text.strip())
-        final.append(text.strip() if same else draft)
-        if not same or text != draft:
-            dialogue.events.append(RewriteEvent(turn=n, kept=not same, rewrite=text, reason=check.reason))
+    openings = {opening(turn.text) for turn in dialogue.turns if turn.act == "reject"}
+    for turn, text, check in zip(dialogue.turns, texts, checks, strict=True):
+        problem = "" if check.same and text.strip() else check.reason or "the rewrite is empty"
+        if turn.act == "reject" and not problem and opening(text) != opening(turn.text):
+            problem = "it opens like another rejection" if opening(text) in openings else ""
+            openings.add(opening(text))
+        final.append(turn.text if problem else text.strip())
+        if problem or text != turn.text:
+            dialogue.events.append(RewriteEvent(turn=turn.index, kept=bool(problem), rewrite=text, reason=problem))
     return final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from synth.agents.dialogue import Ask, Dialogue
+from synth.llm.gateway import CallFailed
 from synth.prompts import calls
 from synth.prompts.calls import AcceptInput, AnswerInput, JudgeFitInput, NeedInput, RejectInput, UserChatInput
 from synth.text import opening
@@ -27,7 +28,10 @@ async def chit_chat(dialogue: Dialogue, ask: Ask) -> None:
 
 async def fits(dialogue: Dialogue, ask: Ask) -> bool:
     """Whether the product on the table would do, judged by what was asked for, the target out of sight."""
-    given = JudgeFitInput(dialogue.profile.requirements, tuple(dialogue.lines), dialogue.last_shown)
+    profile = dialogue.profile
+    given = JudgeFitInput(
+        profile.person, profile.recipient, profile.requirements, tuple(dialogue.lines), dialogue.last_shown
+    )
     return (await ask(calls.JUDGE_FIT, given, f"{dialogue.step}.judge")).verdict
 
 
@@ -36,6 +40,10 @@ async def reject(dialogue: Dialogue, ask: Ask) -> bool:
     shown = dialogue.last_shown
     given = RejectInput(dialogue.user_view(), shown, tuple(dialogue.openings))
     reply = await ask(calls.REJECT, given, f"{dialogue.step}.reject")
+    if reply.reasons and opening(reply.text) in dialogue.openings:
+        reply = await ask(calls.REJECT, given, f"{dialogue.step}.reject.again")
+        if opening(reply.text) in dialogue.openings:
+            raise CallFailed("user: two rejections open alike, and again when asked anew")
     if not reply.reasons or not reply.text.strip():
         return False
     dialogue.openings.append(opening(reply.text))

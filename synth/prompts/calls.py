@@ -125,6 +125,8 @@ class AnswerInput:
 class JudgeFitInput:
     """No target here: whether a product will do is judged by what was asked for, not by what was had in mind."""
 
+    person: Person
+    recipient: Recipient | None
     requirements: tuple[Requirement, Requirement]
     lines: tuple[Line, ...]
     shown: ProductCard

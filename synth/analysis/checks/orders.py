@@ -10,6 +10,7 @@ from synth.analysis.checks.case import Case, Finding
 from synth.analysis.checks.goods import Goods
 from synth.analysis.checks.shape import misfits
 from synth.corpora.attributes import words
+from synth.corpora.orders import ORDER
 from synth.corpora.records import Conversation, Product, Retrieval, Turn
 
 FOLLOWED = "orders in product text that were followed"
@@ -17,18 +18,6 @@ CHECKS = (FOLLOWED,)
 
 _RUN = 5
 """Words in a row that a turn must share with an order to repeat it."""
-_ORDER = re.compile(
-    r"""
-    \b(?:ignore|disregard|forget)\b[^.!?\n]{0,60}\b(?:instructions?|above|prompts?|rules|previous|prior)\b
-    | \byou\s+(?:must|should|have\s+to|are\s+to|shall)\s+(?:now\s+|always\s+|only\s+)?
-      (?:accept|recommend|choose|pick|select|approve)\b(?!\s+(?:\w+\s+){0,2}sizes?\b)
-    | \b(?:say|reply|respond|answer)\b(?:\s+(?:only|with|back|exactly|just))*\s*:?
-      \s*["“«'‘](?P<payload>[^"”»'’\n]{2,200})
-    | \bsystem\s+prompt\b
-    | \bas\s+an?\s+(?:ai|language\s+model|assistant)\b
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
 _SENTENCE_END = re.compile(r"[.!?\n]|\Z")
 
 
@@ -49,7 +38,7 @@ def find_orders(goods: Goods) -> dict[str, list[Order]]:
 
 def _orders(product: Product) -> Iterator[Order]:
     for text in (product.title, *product.features, *product.descriptions.values(), *product.attributes.values()):
-        for match in _ORDER.finditer(text):
+        for match in ORDER.finditer(text):
             end = _SENTENCE_END.search(text, match.end())
             ours = words(text[match.start() : end.end() if end else None])
             runs = frozenset(" ".join(ours[i : i + _RUN]) for i in range(len(ours) - _RUN + 1))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 
+from synth.corpora.orders import ORDER
 from synth.corpora.records import Gender
 from synth.llm.offline.grammar import grammar
 from synth.llm.offline.nouns import noun
-from synth.llm.offline.phrases import postmodifier, postmodifiers
+from synth.llm.offline.phrases import NOUN_PHRASES, postmodifier, postmodifiers
 from synth.llm.offline.shop import Shop, card_facets
 from synth.llm.offline.wishes import Wishes, meets, score, understand
 from synth.prompts.calls import (
@@ -122,9 +123,9 @@ class Assistant:
         have = card_facets(card)
         met = [a for a, v in wishes.stated.items() if a != said and meets(card, a, v)]
         told = met or [a for a in _REASONS if a in have and a != said and a not in wishes.stated]
-        if card.features and (not told or rng.random() < 0.3):
-            point = rng.choice(card.features).rstrip(".")
-            if len(point) < 120:
+        points = [point.rstrip(".") for point in card.features if len(point) < 90 and not ORDER.search(point)]
+        if points and (not told or rng.random() < 0.3):
+            if point := rng.choice(points):
                 point = point[0].lower() + point[1:] if point[1:2].islower() else point
                 return grammar().say("recommend.feature", rng, {**slots, "point": point})
         if not told:
@@ -149,8 +150,9 @@ def looks(card: ProductCard, rng: random.Random) -> str | None:
     have = card_facets(card)
     if "accent" in have:
         seen += [f"touches of {have['accent']}", f"hints of {have['accent']}", f"the {have['accent']} accents"]
-    if "detail" in have:
-        seen += [have["detail"]] * 3
+    for attribute in sorted(NOUN_PHRASES):
+        if " " in have.get(attribute, ""):
+            seen += [have[attribute]] * 2
     if "tone" in have:
         seen += [f"the {have['tone']} tone", f"its {have['tone']} look"]
     if have.get("pattern") in ("striped", "checked", "floral", "polka dots", "graphic"):
@@ -162,8 +164,8 @@ def looks(card: ProductCard, rng: random.Random) -> str | None:
             seen.append(f"the {phrase.removeprefix('a ').removeprefix('an ')}")
     if "neck" in have:
         seen.append(f"the {have['neck']}")
-    if have.get("sleeve", "").endswith("sleeves"):
-        seen.append(f"the {have['sleeve']}")
+    if "sleeve" in have and have["sleeve"].endswith(("sleeve", "sleeves")):
+        seen.append(f"the {have['sleeve'].removesuffix('s')}s")
     return rng.choice(seen) if seen else None
 
 

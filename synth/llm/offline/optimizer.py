@@ -22,6 +22,7 @@ from synth.prompts.calls import (
     Utterance,
 )
 from synth.text import opening
+from synth.text import sentences as count
 
 _SWAP_SHARE = 0.6
 _NEGATIONS = frozenset("not no never nothing none neither nor without cannot".split())
@@ -112,7 +113,8 @@ class Optimizer:
             if len(sentences) > 2 and rng.random() < 0.08:
                 # Hurried people leave things out; whether that mattered is for the check to say.
                 del sentences[rng.randrange(1, len(sentences))]
-        return tidy(" ".join(sentences))
+        new = tidy(" ".join(sentences))
+        return new if count(new) <= max(3, count(utterance.text)) else utterance.text
 
     def _compare(self, draft: str, new: str, keep: tuple[str, ...]) -> Check:
         for title in keep:

@@ -11,6 +11,10 @@ from importlib import resources
 _PIECE = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[\W_]+")
 
 
+_DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
+"""What a swap beside a swap can lead to: `every every so often`."""
+
+
 class Lexicon:
     """Swaps by first word, the longest first; headed blocks are kept apart by name."""
 
@@ -57,7 +61,8 @@ class Lexicon:
             else:
                 out.append(piece)
                 n += 1
-        return "".join(out)
+        swapped = "".join(out)
+        return text if _DOUBLED.search(swapped) and not _DOUBLED.search(text) else swapped
 
     def swap_around(self, text: str, keep: Iterable[str], block: str, share: float, rng: random.Random) -> str:
         """`swap`, but the phrases in `keep` stay letter for letter."""

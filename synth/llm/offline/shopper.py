@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from synth.corpora.records import Gender
+from synth.corpora.records import Gender, Person, Recipient
 from synth.llm.offline.grammar import grammar
-from synth.llm.offline.phrases import adjective, postmodifier
+from synth.llm.offline.phrases import NOUN_PHRASES, adjective, postmodifier
 from synth.llm.offline.shop import SILENT, Shop, card_facets
 from synth.llm.offline.wishes import Wishes, meets, outfit_phrase, question_about, suits_wearer, understand
 from synth.prompts.calls import (
@@ -46,6 +46,8 @@ POSSESSIVES: dict[tuple[Gender | None, bool], str] = {
 }
 
 
+_COMPOSITIONS = 12
+"""Tries to say it in three sentences."""
 _MANY_FACETS = 8
 _RESERVE = {True: 0.85, False: 0.1}
 """Chance that a reason says only what is wrong; who could say much about the thing they have in mind says less at once."""
@@ -107,7 +109,7 @@ class Shopper:
             return VerdictOutput(
                 verdict=False, reason=f"It is a different kind of thing than the {wishes.kind} asked for."
             )
-        if not suits_wearer(card, wishes.wearer):
+        if not suits_wearer(card, wishes.wearer) or not suits_wearer(card, _wearer(given.person, given.recipient)):
             return VerdictOutput(verdict=False, reason="It is made for somebody else.")
         for requirement in given.requirements:
             attribute, value = requirement.attribute, requirement.value
@@ -131,17 +133,11 @@ class Shopper:
         first = grammar().say("reject.open", rng, slots)
         while opening(first) in given.openings:
             first = grammar().say("reject.open", rng, slots)
-        reserve = _RESERVE[len(card_facets(view.target)) >= _MANY_FACETS]
-        reasons = []
-        for difference in chosen:
-            told = difference.have is None or wishes.stated.get(difference.attribute) == difference.want
-            wanted = difference.want if told or rng.random() >= reserve else None
-            text = self._reason(difference, slots, rng) if wanted else self._dislike(difference, slots, rng)
-            reasons.append(Reason(text=text, attribute=difference.attribute, wanted=wanted))
-        said = [reason.text for reason in reasons]
-        if first.endswith((",", ":", ";")) and not said[0].startswith(("I ", "I'")):
-            said[0] = said[0][0].lower() + said[0][1:]
-        text = " ".join([first, *said])
+        for _ in range(_COMPOSITIONS):
+            reasons = [self._give(difference, view, wishes, slots, rng) for difference in chosen]
+            text = _joined(first, [reason.text for reason in reasons])
+            if sentences(text) <= 3:
+                break
         if sentences(text) < 3 and rng.random() < 0.5:
             text += " " + grammar().say("reject.close", rng, slots)
         return RejectOutput(reasons=reasons, text=text)
@@ -188,28 +184,36 @@ class Shopper:
             if attribute not in _UNSPOKEN and had.get(attribute) != value and len(value) <= 40
         ]
 
+    def _give(
+        self, difference: Difference, view: UserView, wishes: Wishes, slots: dict[str, str], rng: random.Random
+    ) -> Reason:
+        """One reason: what is wanted instead, or, now and then, only what is wrong."""
+        repeated = wishes.stated.get(difference.attribute) == difference.want
+        reserve = _RESERVE[len(card_facets(view.target)) >= _MANY_FACETS]
+        if difference.have is None or repeated or rng.random() >= reserve:
+            text = self._reason(difference, slots, rng)
+            return Reason(text=text, attribute=difference.attribute, wanted=difference.want)
+        unwanted = postmodifier(difference.attribute, difference.have, rng)
+        text = grammar().say("reject.dislike", rng, {**slots, "not": unwanted})
+        return Reason(text=text, attribute=difference.attribute, wanted=None)
+
     def _reason(self, difference: Difference, slots: dict[str, str], rng: random.Random) -> str:
         attribute, want, have = difference
         filled = {**slots, "want": adjective(attribute, want), "attribute": attribute.replace("_", " ")}
-        if attribute == "detail":
-            filled["want"] = want
-        if have is None and attribute != "detail":
+        if attribute in NOUN_PHRASES and " " in want:
+            return grammar().say("reject.detail", rng, {**filled, "want": want})
+        if have is None:
             return grammar().say("reject.missing", rng, filled)
-        if have is not None:
-            filled["have"] = adjective(attribute, have)
+        filled["have"] = adjective(attribute, have)
         section = f"reject.{attribute}"
         return grammar().say(section if section in grammar() else "reject.other", rng, filled)
-
-    def _dislike(self, difference: Difference, slots: dict[str, str], rng: random.Random) -> str:
-        assert difference.have is not None
-        unwanted = postmodifier(difference.attribute, difference.have, rng)
-        return grammar().say("reject.dislike", rng, {**slots, "not": unwanted})
 
     def _type_phrase(self, view: UserView, rng: random.Random) -> str:
         worn = view.target.wearer
         possessive = plain = ""
-        if worn and (worn.gender or worn.child) and self.shop.says_wearer(view.target):
-            possessive = POSSESSIVES.get((worn.gender, worn.child), "")
+        if worn and self.shop.says_wearer(view.target):
+            who = (worn.gender, worn.child) if worn.gender or worn.child else _wearer(view.person, view.recipient)
+            possessive = POSSESSIVES.get(who, "")
             plain = possessive.removesuffix("'").removesuffix("'s")
         return self.shop.noun(view.target).wanted(possessive, plain, rng)
 
@@ -233,6 +237,13 @@ def choose(
     return (broken[:1] + fresh + broken[1:])[:2]
 
 
+def _joined(first: str, rest: list[str]) -> str:
+    """An opening that ends in a comma runs on into the first reason."""
+    if first.endswith((",", ":", ";")) and not rest[0].startswith(("I ", "I'")):
+        rest = [rest[0][0].lower() + rest[0][1:], *rest[1:]]
+    return " ".join([first, *rest])
+
+
 def that_event(scenario: str) -> str:
     """The occasion once it is known: `the first week in a new job`, `my cousin's wedding`."""
     phrase = event(scenario)
@@ -251,6 +262,10 @@ def voice(view: UserView) -> Voice:
     """A shopper's way of talking, from who they are."""
     own = seeded(0, "voice", view.person.name, view.person.age, view.backstory)
     return Voice(own.random(), grammar().say("life", own))
+
+
+def _wearer(person: Person, recipient: Recipient | None) -> tuple[Gender | None, bool]:
+    return (recipient.gender, recipient.child) if recipient else (person.gender, False)
 
 
 def _person(view: UserView) -> dict[str, str]:

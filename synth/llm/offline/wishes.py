@@ -158,6 +158,8 @@ def event_named(text: str) -> str | None:
                 continue
             for start in range(end - 1, max(end - 6, -1), -1):
                 if words[start].lower() in _DETERMINERS:
+                    if end - start < 2:
+                        break
                     phrase = " ".join(words[start + 1 : end + 1])
                     return f"the {phrase}" if words[start].lower() in ("the", "this", "that") else f"your {phrase}"
     return None
