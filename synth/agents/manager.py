@@ -13,9 +13,9 @@ from synth.traces.events import ChoiceEvent
 
 MAX_RECOMMENDATIONS = 6
 """The last of them is the hand-over of the target, as in MUSE's code."""
-_CHIT_CHAT = 0.8
+_CHIT_CHAT = 0.9
 """Chance of chit-chat after the first recommendation; it halves with every further one."""
-_SETTLE = ((2, 0.2), (3, 0.45), (4, 0.35))
+_SETTLE = ((2, 0.15), (3, 0.55), (4, 0.3))
 """From which recommendation on a user takes a product that meets what they asked for: chances of the schedule."""
 _OUTFIT_POOL = 60
 _OUTFIT_TRIES = 2

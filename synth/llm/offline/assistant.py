@@ -25,6 +25,8 @@ from synth.prompts.calls import (
 from synth.text import sentences
 
 _REASONS = ("usage", "season", "colour", "pattern", "material", "fit")
+_COMPOSITIONS = 12
+"""Tries to say it in three sentences."""
 _UNREMARKABLE = frozenset({"mid-toned", "moderate", "compact", "elongated"})
 """Measures of a picture that are nothing to point at."""
 _ASKABLE = {"usage": "use", "colour": "colour", "pattern": "pattern", "material": "material", "fit": "fit"}
@@ -85,24 +87,18 @@ class Assistant:
         slots = {**self.shop.noun(card).agreement(), "title": card.title, "because": wishes.event or ""}
         turned_down = any(line.act == "reject" for line in lines)
         last_met = [(a, v) for a, v in wishes.latest if meets(card, a, v)]
-        if given.handed_over:
-            opening = grammar().say("recommend.forced", rng, slots)
-        elif turned_down:
-            slots["need"] = postmodifier(*rng.choice(last_met), rng) if last_met else ""
-            opening = grammar().say("recommend.again", rng, slots)
-        else:
-            opening = grammar().say("recommend.open", rng, slots)
-        parts = [opening]
-        said = last_met[0][0] if last_met and slots.get("need") else None
-        reason = self._reason(card, wishes, said, slots, rng)
-        if reason:
-            parts.append(reason)
-        parts.append(self._picture(card, slots, rng))
-        while len(parts) > 2 and sentences(" ".join(parts).replace(card.title, "")) > 3:
-            del parts[1]
-        if sentences(" ".join(parts).replace(card.title, "")) < 3 and rng.random() < 0.4:
-            parts.append(grammar().say("recommend.close", rng, slots))
-        return UtteranceOutput(text=" ".join(parts))
+        slots["need"] = postmodifier(*rng.choice(last_met), rng) if turned_down and last_met else ""
+        section = "recommend.forced" if given.handed_over else f"recommend.{'again' if turned_down else 'open'}"
+        said = last_met[0][0] if slots["need"] else None
+        for _ in range(_COMPOSITIONS):
+            reason = self._reason(card, wishes, said, slots, rng)
+            parts = [grammar().say(section, rng, slots), *([reason] if reason else []), self._picture(card, slots, rng)]
+            text = " ".join(parts)
+            if sentences(text.replace(card.title, "")) <= 3:
+                break
+        if sentences(text.replace(card.title, "")) < 3 and rng.random() < 0.4:
+            text += " " + grammar().say("recommend.close", rng, slots)
+        return UtteranceOutput(text=text)
 
     def chit_chat(self, given: ChatReplyInput, rng: random.Random) -> UtteranceOutput:
         card, lines = given.product, given.view.lines
@@ -122,17 +118,20 @@ class Assistant:
     ) -> str | None:
         have = card_facets(card)
         met = [a for a, v in wishes.stated.items() if a != said and meets(card, a, v)]
-        told = met or [a for a in _REASONS if a in have and a != said and a not in wishes.stated]
         points = [point.rstrip(".") for point in card.features if len(point) < 90 and not ORDER.search(point)]
-        if points and (not told or rng.random() < 0.3):
-            if point := rng.choice(points):
-                point = point[0].lower() + point[1:] if point[1:2].islower() else point
-                return grammar().say("recommend.feature", rng, {**slots, "point": point})
-        if not told:
+        if points and (not met or rng.random() < 0.3):
+            point = rng.choice(points)
+            point = point[0].lower() + point[1:] if point[1:2].islower() else point
+            return grammar().say("recommend.feature", rng, {**slots, "point": point})
+        if met:
+            attribute = rng.choice(met)
+            section = f"recommend.{attribute if attribute in _REASONS else 'other'}"
+            return grammar().say(section, rng, {**slots, "value": postmodifier(attribute, have[attribute], rng)})
+        unasked = [a for a in _REASONS if a in have and a not in wishes.stated and a != "colour"]
+        if not unasked:
             return None
-        attribute = rng.choice(told)
-        section = f"recommend.{attribute if attribute in _REASONS else 'other'}"
-        return grammar().say(section, rng, {**slots, "value": postmodifier(attribute, have[attribute], rng)})
+        attribute = rng.choice(unasked)
+        return grammar().say("recommend.note", rng, {**slots, "value": postmodifier(attribute, have[attribute], rng)})
 
     def _picture(self, card: ProductCard, slots: dict[str, str], rng: random.Random) -> str:
         look = looks(card, rng)

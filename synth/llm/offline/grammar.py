@@ -35,6 +35,11 @@ class Template:
     slots: frozenset[str]
 
 
+_DRAWS = 10
+_DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
+"""A slot may begin with the word before it; then another template is drawn."""
+
+
 class Grammar:
     """Sections of templates by name.
 
@@ -79,10 +84,15 @@ class Grammar:
         filled = slots or {}
         wanted = needed or frozenset()
         templates = self.sections[section]
-        for _ in range(8):
+        text = ""
+        for _ in range(_DRAWS):
             template = templates[int(rng.random() * len(templates))]
             if template.slots >= wanted and all(filled.get(slot) for slot in template.slots):
-                return tidy(_expand(template.nodes, rng, filled))
+                text = tidy(_expand(template.nodes, rng, filled))
+                if not _DOUBLED.search(text):
+                    return text
+        if text:
+            return text
         usable = [t for t in templates if t.slots >= wanted and all(filled.get(slot) for slot in t.slots)]
         if not usable:
             raise KeyError(f"no template of {section!r} can be filled from {sorted(filled)}")

@@ -13,7 +13,9 @@ _USAGE = {
         |of the casual kind|for casual get-togethers|made for casual weekends|with a casual look|that feels casual
         |for casual evenings|cut in a casual way|for casual Fridays|that can be worn casually|for a casual lunch out
         |in a casual mood|that looks casual|for casual plans|with a casual touch|meant for casual hours
-        |that works for casual outings|for casual afternoons|kept casual|on a casual note""",
+        |that works for casual outings|for casual afternoons|kept casual|on a casual note|for casual company
+        |that I'd call casual|for a casual crowd|with casual ease|easy and casual|for casual mornings|casual in spirit
+        |for a casual stroll|made for casual dinners|casual enough for a café""",
     "formal": """for formal wear|for formal occasions|with a formal air|on the formal side|in a formal style
         |that looks formal|of the formal kind|made for formal settings|fit for formal evenings|with a formal look
         |that can be worn formally|for formal rooms|kept formal|for a formal table|meant for formal company""",
@@ -36,7 +38,7 @@ _USAGE = {
     "home": "for home|made for home|for hours at home|meant for home",
 }
 _SEASON = """for {v}|for {v} weather|fit for {v}|made for {v}|that suits {v}|for {v} days|right for {v}|with {v} in mind
-    |that works in {v}|meant for {v}|that I can wear in {v}|good for {v}|for the {v} months|that gets through {v}
+    |that works in {v}|meant for {v}|to wear in {v}|good for {v}|for the {v} months|that gets through {v}
     |for {v} mornings|ready for {v}|that belongs to {v}|for {v} outings|suited to {v}|for the whole {v}"""
 _COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|that comes in {v}|in some kind of {v}|that is {v}"
 _MATERIAL = "in {v}|made of {v}|cut from {v}|that is {v}|done in {v}|in good {v}"
@@ -53,12 +55,12 @@ _PATTERN = {
 }
 _TONE = "in a {v} tone|with a {v} look|that looks {v}|of a {v} kind"
 _SEEN = {
-    "lightness": ("shade", "tone"),
+    "lightness": ("shade", "tone", "hue", "colour", "finish"),
     "contrast": ("contrast", "contrasts"),
     "shape": ("shape", "outline", "silhouette"),
 }
 """What is compared between pictures is always said with one of these nouns, for the bare words mean much else."""
-_COUNTED = frozenset({"shade", "tone", "shape", "outline", "silhouette"})
+_COUNTED = frozenset({"shade", "tone", "hue", "colour", "finish", "shape", "outline", "silhouette"})
 NOUN_PHRASES = frozenset({"detail", "print", "trim", "surface"})
 """Picture facts whose values are noun phrases as they stand: `two chest pockets`."""
 _FITS = frozenset("regular slim tapered skinny straight slouchy relaxed oversized loose".split())
@@ -119,7 +121,13 @@ def _cut(attribute: str, value: str) -> tuple[str, ...]:
         return (f"in a {value} cut", f"that is {value}", f"in a {value} style")
     if attribute == "sleeve":
         sleeves = value if value.endswith("sleeves") else f"{value.removesuffix(' sleeve')} sleeves"
-        return (f"with {sleeves}", f"that has {sleeves}")
+        base = sleeves.removesuffix(" sleeves")
+        return (
+            *_carrying(sleeves),
+            f"with sleeves that are {base}",
+            f"with the sleeves {base}",
+            f"{base} in the sleeve",
+        )
     if attribute == "closure" and value in _FASTENINGS:
         thing = _FASTENINGS[value]
         return (f"with {thing}", f"that closes with {thing}", f"fastened with {thing}")
@@ -128,28 +136,32 @@ def _cut(attribute: str, value: str) -> tuple[str, ...]:
     if attribute == "fit":
         base = with_article(value.removesuffix(" fit"))
         noun = "fit" if value.removesuffix(" fit") in _FITS or value.endswith(" fit") else "cut"
-        return (f"with {base} {noun}", f"in {base} {noun}", f"that has {base} {noun}")
+        return (*_carrying(f"{base} {noun}"), f"in {base} {noun}")
     if attribute in ("width", "height", "style"):
         return (f"in {with_article(value)} cut", f"with {with_article(value)} cut")
     if attribute == "length":
         noun = "cut" if re.search(r"length|leg|high|calf|thigh", value) else "length"
-        return (
-            f"in {with_article(value)} {noun}",
-            f"with {with_article(value)} {noun}",
-            f"that has {with_article(value)} {noun}",
-        )
+        return (*_carrying(f"{with_article(value)} {noun}"), f"in {with_article(value)} {noun}")
     last = value.split()[-1]
-    if name in value.split() or name + "s" in value.split() or last in _NOUNS:
+    parts = re.split("[ -]", value)
+    if name in parts or name + "s" in parts or last in _NOUNS:
         thing = value if last.endswith("s") and not last.endswith("ss") else with_article(value)
     else:
         thing = with_article(f"{value} {name}")
-    return (f"with {thing}", f"that has {thing}")
+    return _carrying(thing)
 
 
 _NOUNS = frozenset(
     """neck collar lapels hood heel wedge platform strap straps handle handles bracelet display dial brim toe leg flap
     slingback flatform chain band frame pockets strand""".split()
 )
+
+
+def _carrying(thing: str) -> tuple[str, ...]:
+    forms = """with|with|made with|finished with|that comes with|that has|designed with|featuring|cut with|done with""".split(
+        "|"
+    )
+    return tuple(f"{form} {thing}" for form in forms)
 
 
 def postmodifier(attribute: str, value: str, rng: random.Random) -> str:

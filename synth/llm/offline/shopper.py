@@ -47,7 +47,7 @@ POSSESSIVES: dict[tuple[Gender | None, bool], str] = {
 
 
 _COMPOSITIONS = 12
-"""Tries to say it in three sentences."""
+"""Tries to say it in three sentences, with an opening not used before."""
 _MANY_FACETS = 8
 _RESERVE = {True: 0.85, False: 0.1}
 """Chance that a reason says only what is wrong; who could say much about the thing they have in mind says less at once."""
@@ -130,13 +130,11 @@ class Shopper:
         if not chosen:
             return RejectOutput(reasons=[], text="")
         slots = self.shop.noun(shown).agreement()
-        first = grammar().say("reject.open", rng, slots)
-        while opening(first) in given.openings:
-            first = grammar().say("reject.open", rng, slots)
         for _ in range(_COMPOSITIONS):
+            first = grammar().say("reject.open", rng, slots)
             reasons = [self._give(difference, view, wishes, slots, rng) for difference in chosen]
             text = _joined(first, [reason.text for reason in reasons])
-            if sentences(text) <= 3:
+            if sentences(text) <= 3 and opening(text) not in given.openings:
                 break
         if sentences(text) < 3 and rng.random() < 0.5:
             text += " " + grammar().say("reject.close", rng, slots)
@@ -189,7 +187,8 @@ class Shopper:
     ) -> Reason:
         """One reason: what is wanted instead, or, now and then, only what is wrong."""
         repeated = wishes.stated.get(difference.attribute) == difference.want
-        reserve = _RESERVE[len(card_facets(view.target)) >= _MANY_FACETS]
+        speakable = card_facets(view.target).keys() - _UNSPOKEN
+        reserve = _RESERVE[len(speakable) >= _MANY_FACETS]
         if difference.have is None or repeated or rng.random() >= reserve:
             text = self._reason(difference, slots, rng)
             return Reason(text=text, attribute=difference.attribute, wanted=difference.want)

@@ -174,7 +174,7 @@ class Staff:
         ]
         order = sorted(
             facets,
-            key=lambda f: _REQUIREMENT_LATE.get(f[0], 0.0) + 1.2 * self.shop.rarity(card, f[0]) + rng.random(),
+            key=lambda f: _REQUIREMENT_LATE.get(f[0], 0.0) + 2.5 * self.shop.rarity(card, f[0]) + rng.random(),
         )
         found: list[tuple[str, Requirement]] = []
         for attribute, value in order[:2]:
