@@ -27,7 +27,11 @@ def measured(*arguments: str, cwd: Path) -> tuple[float, float, str]:
     """(seconds, peak MB, stdout) of a `synth` command."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "synth", *arguments], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-m", "synth", *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert process.stdout
     out = process.stdout.read()
@@ -51,9 +55,14 @@ def bench(name: str, catalogue: Path, convs: int, cwd: Path) -> None:
         endings = {ending: n / facts["accepted"] for ending, n in facts["endings"].items()}
         print(f"{name}: {facts['accepted']} conversations of {facts['drawn']} draws, {facts['calls']} calls")
         print(f"  {took:.0f} s, {1000 * took / facts['calls']:.2f} ms a call, peak {peak:.0f} MB")
-        print(f"  {facts['utterances']} utterances a conversation; " + ", ".join(f"{k} {v:.1%}" for k, v in endings.items()))
+        print(
+            f"  {facts['utterances']} utterances a conversation; "
+            + ", ".join(f"{k} {v:.1%}" for k, v in endings.items())
+        )
     small, large = sorted(seconds)
-    print(f"  {large} against {small}: {seconds[large] / seconds[small]:.2f} times the time for {large / small:.2f} times the rows")
+    print(
+        f"  {large} against {small}: {seconds[large] / seconds[small]:.2f} times the time for {large / small:.2f} times the rows"
+    )
     found = diversity(RunFolder.open(run).conversations())
     print(f"  {found}")
     took, peak, out = measured("check", str(run), "--json", cwd=cwd)
@@ -68,7 +77,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         cwd = given.keep or Path(temporary)
         cwd.mkdir(parents=True, exist_ok=True)
-        took, _, _ = measured("catalog", "sample", "--out", "sample", cwd=cwd) if not (cwd / "sample").exists() else (0, 0, "")
+        took, _, _ = (
+            measured("catalog", "sample", "--out", "sample", cwd=cwd) if not (cwd / "sample").exists() else (0, 0, "")
+        )
         print(f"drawing the sample catalogue: {took:.0f} s")
         bench("sample", cwd / "sample", given.convs, cwd)
         root = os.environ.get("SYNTH_TEST_DATA")

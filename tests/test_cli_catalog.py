@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from synth.cli.catalog import app as catalog
+from synth.cli import app
 from synth.cli.init import init, settings
 from synth.errors import Exit, SynthError
 
@@ -19,7 +19,7 @@ RUNNER = CliRunner()
 
 
 def run(*arguments: str) -> str:
-    result = RUNNER.invoke(catalog, arguments)
+    result = RUNNER.invoke(app, ["catalog", *arguments])
     if result.exception is not None:
         raise result.exception
     return result.output

@@ -33,7 +33,10 @@ app.command("doctor")(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def _root(
+    ctx: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")
+) -> None:
+    ctx.default_map = {**init.settings(), **(ctx.default_map or {})}
     if version:
         print(f"synth {__version__}")
         raise typer.Exit

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth.cli.init import settings
 from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ _SHOWN_VALUES = 8
 class Duplicates(StrEnum):
     ERROR = "error"
     SKIP = "skip"
-
-
-@app.callback()
-def _catalog(ctx: typer.Context) -> None:
-    ctx.default_map = {**settings().get("catalog", {}), **(ctx.default_map or {})}
 
 
 @app.command("import")

@@ -33,7 +33,7 @@ def doctor(
         "addresses": _addresses(),
         "server": server,
     }
-    report["generate"] = _defaults(report["parts"])
+    report["generate"] = _defaults()
     if as_json:
         import json
 
@@ -130,27 +130,20 @@ def _addresses() -> dict[str, str]:
     return {name: public_url(url) for name in _ADDRESSES if (url := os.environ.get(name, "").strip())}
 
 
-def _defaults(parts: dict[str, dict[str, str | None]]) -> dict[str, str]:
+def _defaults() -> dict[str, str]:
     """What `synth generate` would use with no flags."""
     import os
-    import tomllib
-    from pathlib import Path
 
-    settings: dict[str, Any] = {}
-    file = Path("synth.toml")
-    if file.is_file():
-        try:
-            settings = tomllib.loads(file.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SynthError(f"{file} is no TOML: {error}.", "Mend it, or write a new one with synth init.") from None
+    from synth.cli.init import settings
+
+    stated = settings().get("generate", {})
 
     def setting(name: str, default: str) -> str:
-        return os.environ.get(f"SYNTH_{name.upper()}") or str(settings.get(name, default))
+        return os.environ.get(f"SYNTH_GENERATE_{name.upper()}") or str(stated.get(name, default))
 
-    dense = all(parts.get("minilm", {None: None}).values())
     return {
         "catalogue": setting("catalog", "the drawn sample catalogue"),
-        "index": "BM25 and all-MiniLM-L6-v2, fused by rank" if dense else "BM25",
+        "index": setting("encoder", "bm25"),
         "model": setting("llm", "offline"),
     }
 

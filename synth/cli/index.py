@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth.cli.init import settings
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
@@ -24,11 +23,6 @@ class FusionName(StrEnum):
 
 
 CatalogueFolder = Annotated[Path, typer.Option("--catalog", help="A catalogue's folder.")]
-
-
-@app.callback()
-def _index(ctx: typer.Context) -> None:
-    ctx.default_map = {**settings().get("index", {}), **(ctx.default_map or {})}
 
 
 @app.command()

@@ -51,9 +51,7 @@ class CatalogueInfo(Record):
 class Catalogue:
     """An opened catalogue; products are in memory (some 1 kB each), pictures stay on disk."""
 
-    def __init__(
-        self, folder: Path, info: CatalogueInfo, products: list[Product], images: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, info: CatalogueInfo, products: list[Product], images: Path | None = None) -> None:
         self.folder = folder
         self.images = images or folder / "images"
         self.info = info

@@ -22,6 +22,7 @@ from synth.graphs.context import asker
 from synth.graphs.pipeline import Pipeline, Progress, Totals
 from synth.graphs.settings import Settings
 from synth.index import Index, Searcher, build_index, default_folder
+from synth.index.encoders import make_encoder
 from synth.llm.endpoint import public_url
 from synth.llm.gateway import Gateway
 from synth.llm.offline import OfflineProvider
@@ -212,6 +213,8 @@ def _check(options: Options) -> None:
         value = getattr(options, name)
         if not low <= value <= high:
             raise SynthError(f"--{name} must be between {low} and {high}, not {value:g}.")
+    for name in options.encoders:
+        make_encoder(name)
 
 
 def _catalogue(options: Options, progress: Progress) -> Catalogue:

@@ -159,8 +159,8 @@ def looks(card: ProductCard, rng: random.Random) -> str | None:
         seen += [f"the {words.get(have['pattern'], have['pattern'])}"] * 2
     for attribute in ("lightness", "contrast", "shape"):
         if attribute in have and have[attribute] not in _UNREMARKABLE:
-            phrase = rng.choice(postmodifiers(attribute, have[attribute])).partition(" ")[2]
-            seen.append(f"the {phrase.removeprefix('a ').removeprefix('an ')}")
+            nouns = {"lightness": ("shade", "tone", "hue", "finish", "colour"), "contrast": ("contrast", "shading")}
+            seen.append(f"the {have[attribute]} {rng.choice(nouns.get(attribute, ('shape', 'outline', 'silhouette')))}")
     if "neck" in have:
         seen.append(f"the {have['neck']}")
     if "sleeve" in have and have["sleeve"].endswith(("sleeve", "sleeves")):

@@ -54,8 +54,10 @@ _PATTERN = {
     "embroidered": "with embroidery|in an embroidered design|that is embroidered",
 }
 _TONE = "in a {v} tone|with a {v} look|that looks {v}|of a {v} kind"
+_LIGHTNESS = """in {a} shade|in {a} tone|of {a} hue|on the {v} side|that looks {v}|{v} in tone|with {a} finish
+    |{v} to look at|in {a} colour|that comes in {a} shade|{v} in the photo"""
 _SEEN = {
-    "lightness": ("shade", "tone", "hue", "colour", "finish"),
+    "lightness": ("shade", "tone", "hue", "colour", "finish", "side", "in tone", "to look at", "in the photo"),
     "contrast": ("contrast", "contrasts"),
     "shape": ("shape", "outline", "silhouette"),
 }
@@ -106,9 +108,11 @@ def postmodifiers(attribute: str, value: str) -> tuple[str, ...]:
             )
     if attribute == "accent":
         return (f"with touches of {value}", f"with {value} accents", f"with hints of {value}")
+    if attribute == "lightness":
+        return _forms(_LIGHTNESS.format(v=value, a=with_article(value)))
     if attribute in _SEEN:
         said = [f"{with_article(value) if noun in _COUNTED else value} {noun}" for noun in _SEEN[attribute]]
-        return tuple(f"{'in' if attribute == 'lightness' else 'with'} {phrase}" for phrase in said)
+        return tuple(f"with {phrase}" for phrase in said)
     return _cut(attribute, value)
 
 
@@ -172,7 +176,7 @@ def postmodifier(attribute: str, value: str, rng: random.Random) -> str:
 def surfaces(attribute: str, value: str) -> frozenset[str]:
     """All ways in which a facet is said, lower case."""
     if attribute in _SEEN:
-        return frozenset(f"{value} {noun}" for noun in _SEEN[attribute])
+        return frozenset({*postmodifiers(attribute, value), *(f"{value} {noun}" for noun in _SEEN[attribute])})
     forms = set(postmodifiers(attribute, value))
     if attribute == "usage":
         # Bare usage words also name occasions ("a party"), so only the fixed phrases count.
