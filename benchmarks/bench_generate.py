@@ -60,9 +60,8 @@ def bench(name: str, catalogue: Path, convs: int, cwd: Path) -> None:
             + ", ".join(f"{k} {v:.1%}" for k, v in endings.items())
         )
     small, large = sorted(seconds)
-    print(
-        f"  {large} against {small}: {seconds[large] / seconds[small]:.2f} times the time for {large / small:.2f} times the rows"
-    )
+    times = seconds[large] / seconds[small]
+    print(f"  {large} against {small}: {times:.2f} times the time for {large / small:.2f} times the rows")
     found = diversity(RunFolder.open(run).conversations())
     print(f"  {found}")
     took, peak, out = measured("check", str(run), "--json", cwd=cwd)

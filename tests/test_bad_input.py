@@ -140,7 +140,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(
 
         def execute(self, sql: str, *more: object) -> sqlite3.Cursor:
             Full.commits += sql == "COMMIT"
-            if sql == "COMMIT" and Full.commits > 150:
+            if sql == "COMMIT" and Full.commits > 40:
                 super().execute("ROLLBACK")
                 raise sqlite3.OperationalError("database or disk is full")
             return super().execute(sql, *more)

@@ -90,7 +90,7 @@ class Catalogue:
         return cls(folder, info, products, images)
 
     def rewritten(self, folder: Path, products: list[Product]) -> Catalogue:
-        """The same catalogue with other records (summaries added, say), written to `folder`; pictures stay where they are."""
+        """The same catalogue with other records (summaries added, say), written to `folder`; its pictures stay."""
         data = "".join(product.model_dump_json() + "\n" for product in products).encode()
         info = self.info.model_copy(update={"fingerprint": fingerprint(data)})
         for name, content in (("products.jsonl", data), ("catalogue.json", info.model_dump_json(indent=2).encode())):

@@ -30,6 +30,8 @@ class ProductCard:
 
     id: str
     title: str
+    kind: str
+    """What kind of thing it is: its type, its last category, or the head of its title; lower case."""
     attributes: dict[str, str]
     facets: dict[str, str]
     """Attributes, and descriptors recognised in the title (`corpora.attributes.facets`)."""

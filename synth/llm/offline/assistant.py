@@ -68,9 +68,12 @@ class Assistant:
         return QueryOutput(needs=needs, clarified=wanted, query=query)
 
     def rerank(self, given: RerankInput, rng: random.Random) -> RerankOutput:
-        """The candidate whose attributes overlap most with the wishes; the index decides between equals."""
+        """The candidate whose attributes overlap most with the wishes; chance decides between equals.
+
+        The index' order would show everybody who asks alike the same one of many twins.
+        """
         wishes = understand(given.view.lines, self.shop)
-        best = max(given.candidates, key=lambda card: score(card, wishes, self.shop))
+        best = max(given.candidates, key=lambda card: (score(card, wishes, self.shop), rng.random()))
         met = [postmodifiers(a, v)[0] for a, v in wishes.stated.items() if meets(best, a, v)]
         missed = [postmodifiers(a, v)[0] for a, v in wishes.stated.items() if meets(best, a, v) is False]
         unknown = [postmodifiers(a, v)[0] for a, v in wishes.stated.items() if meets(best, a, v) is None]

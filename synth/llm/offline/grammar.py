@@ -41,10 +41,10 @@ _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 
 
 class Grammar:
-    """Sections of templates by name.
+    """Sections of templates by name; several files may add to one section.
 
     Raises:
-        ValueError: a template is unbalanced or a section is opened twice.
+        ValueError: a template is unbalanced.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -56,9 +56,7 @@ class Grammar:
                 line = line.strip()
                 if line.startswith("@"):
                     if name:
-                        if name in self.sections:
-                            raise ValueError(f"grammar section {name!r} is opened twice")
-                        self.sections[name] = tuple(_parse(entry) for entry in lines)
+                        self.sections[name] = self.sections.get(name, ()) + tuple(_parse(entry) for entry in lines)
                     name, lines = line[1:], []
                 elif line and not line.startswith("#"):
                     lines.append(line)

@@ -24,7 +24,7 @@ from synth.prompts.calls import (
 from synth.text import opening
 from synth.text import sentences as count
 
-_SWAP_SHARE = 0.6
+_SWAP_SHARE = 0.85
 _NEGATIONS = frozenset("not no never nothing none neither nor without cannot".split())
 _SENTENCES = re.compile(r"(?<=[.!?…])\s+")
 _REPEATED = 6

@@ -8,19 +8,25 @@ from functools import cache
 
 from synth.llm.offline.nouns import with_article
 
+
+def _forms(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(form.split()) for form in text.split("|"))
+
+
 _USAGE = {
     "casual": """for casual wear|for casual days|with a casual feel|for casual use|on the casual side|that stays casual
         |of the casual kind|for casual get-togethers|made for casual weekends|with a casual look|that feels casual
         |for casual evenings|cut in a casual way|for casual Fridays|that can be worn casually|for a casual lunch out
         |in a casual mood|that looks casual|for casual plans|with a casual touch|meant for casual hours
         |that works for casual outings|for casual afternoons|kept casual|on a casual note|for casual company
-        |that I'd call casual|for a casual crowd|with casual ease|easy and casual|for casual mornings|casual in spirit
+        |for a casual crowd|with casual ease|easy and casual|for casual mornings|casual in spirit
         |for a casual stroll|made for casual dinners|casual enough for a café""",
     "formal": """for formal wear|for formal occasions|with a formal air|on the formal side|in a formal style
         |that looks formal|of the formal kind|made for formal settings|fit for formal evenings|with a formal look
         |that can be worn formally|for formal rooms|kept formal|for a formal table|meant for formal company""",
     "sports": """for sports|made for sports|for sports use|cut for sports|in a sports style|of the sports kind
-        |ready for sports|meant for sports|built for sports|that can take sports|with sports in mind|for doing sports in""",
+        |ready for sports|meant for sports|built for sports|that can take sports|with sports in mind
+        |for doing sports in""",
     "ethnic": """in an ethnic style|of the ethnic kind|with an ethnic character|for ethnic wear|in the ethnic tradition
         |with an ethnic touch|on the ethnic side|true to ethnic dress|with an ethnic look|that feels ethnic
         |in ethnic fashion|with an ethnic flavour""",
@@ -38,7 +44,7 @@ _USAGE = {
     "home": "for home|made for home|for hours at home|meant for home",
 }
 _SEASON = """for {v}|for {v} weather|fit for {v}|made for {v}|that suits {v}|for {v} days|right for {v}|with {v} in mind
-    |that works in {v}|meant for {v}|to wear in {v}|good for {v}|for the {v} months|that gets through {v}
+    |that works in {v}|meant for {v}|good for {v}|for the {v} months|that gets through {v}
     |for {v} mornings|ready for {v}|that belongs to {v}|for {v} outings|suited to {v}|for the whole {v}"""
 _COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|that comes in {v}|in some kind of {v}|that is {v}"
 _MATERIAL = "in {v}|made of {v}|cut from {v}|that is {v}|done in {v}|in good {v}"
@@ -66,6 +72,9 @@ _COUNTED = frozenset({"shade", "tone", "hue", "colour", "finish", "shape", "outl
 NOUN_PHRASES = frozenset({"detail", "print", "trim", "surface"})
 """Picture facts whose values are noun phrases as they stand: `two chest pockets`."""
 _FITS = frozenset("regular slim tapered skinny straight slouchy relaxed oversized loose".split())
+_CARRYING = _forms(
+    "with|with|made with|finished with|that comes with|that has|designed with|featuring|cut with|done with"
+)
 _FASTENINGS = {
     "zip": "a zip", "laces": "laces", "buttons": "buttons", "buckle": "a buckle", "buckles": "buckles",
     "drawstring": "a drawstring", "clasp": "a clasp", "hook": "a hook", "press stud": "a press stud",
@@ -162,14 +171,15 @@ _NOUNS = frozenset(
 
 
 def _carrying(thing: str) -> tuple[str, ...]:
-    forms = """with|with|made with|finished with|that comes with|that has|designed with|featuring|cut with|done with""".split(
-        "|"
-    )
-    return tuple(f"{form} {thing}" for form in forms)
+    return tuple(f"{form} {thing}" for form in _CARRYING)
 
 
-def postmodifier(attribute: str, value: str, rng: random.Random) -> str:
-    return rng.choice(postmodifiers(attribute, value))
+def postmodifier(attribute: str, value: str, rng: random.Random, *, plural: bool = False) -> str:
+    """One of the ways; behind a plural noun, one without a verb that would have to agree."""
+    forms = postmodifiers(attribute, value)
+    if plural:
+        forms = tuple(form for form in forms if not form.startswith("that ")) or forms
+    return rng.choice(forms)
 
 
 @cache
@@ -193,7 +203,3 @@ def surfaces(attribute: str, value: str) -> frozenset[str]:
 def bare_surfaces(attribute: str, value: str) -> frozenset[str]:
     """Values as they stand alone, which only a rejection is searched for: elsewhere they mean too much else."""
     return frozenset() if attribute in _SEEN else frozenset({value, adjective(attribute, value).lower()})
-
-
-def _forms(text: str) -> tuple[str, ...]:
-    return tuple(" ".join(form.split()) for form in text.split("|"))

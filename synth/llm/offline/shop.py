@@ -14,9 +14,9 @@ from synth.corpora.records import Product
 from synth.llm.offline.nouns import Noun, noun
 from synth.llm.offline.phrases import bare_surfaces, surfaces
 from synth.prompts.calls import ProductCard
+from synth.prompts.cards import product_kind
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-_TITLE_END = re.compile(r"[,(|/\[–]| - |\d")
 SILENT = frozenset({"type", "gender", "age_group", "department", "brand", "size", "outline", "main_colour", "surface"})
 """Facets that are no wish of their own: said with the noun, or not said at all."""
 _PRIORITY = ("colour", "pattern", "material", "usage", "season", "fit", "neck", "sleeve", "length", "tone", "accent")
@@ -42,7 +42,7 @@ class Shop:
             own = {**product.visual, **facets[product.id]}
             for attribute, value in own.items():
                 counts[attribute][value] += 1
-            kind = _kind(product, own)
+            kind = product_kind(product, own)
             self._kind_sizes[kind] += 1
             self._by_kind[kind].update(own.items())
             worn = wearer(product)
@@ -67,20 +67,16 @@ class Shop:
         self.mentions = lru_cache(maxsize=65_536)(self._mentions)
         self.kind_named = lru_cache(maxsize=16_384)(self._kind_named)
 
-    def kind(self, card: ProductCard) -> str:
-        """What kind of thing a product is: its type, its last category, or the head of its title."""
-        return _kind(card.product, card.facets)
-
     def noun(self, card: ProductCard) -> Noun:
-        return noun(self.kind(card))
+        return noun(card.kind)
 
     def says_wearer(self, card: ProductCard) -> bool:
         """Whether the wearer has to be said: this kind of thing is sold for different people."""
-        return self.kind(card) in self._mixed
+        return card.kind in self._mixed
 
     def rarity(self, card: ProductCard, attribute: str) -> float:
         """-log of the share of products of this kind with this product's value: what naming it gives away."""
-        kind = self.kind(card)
+        kind = card.kind
         value = card_facets(card).get(attribute, "")
         n = self._by_kind[kind].get((attribute, value), 0)
         return -math.log((n + 1) / (self._kind_sizes[kind] + 1))
@@ -103,16 +99,6 @@ def tokens(text: str) -> tuple[str, ...]:
 def card_facets(card: ProductCard) -> dict[str, str]:
     """Facets and what the picture shows, in one."""
     return {**card.visual, **card.facets}
-
-
-def _kind(product: Product, own: dict[str, str]) -> str:
-    if own.get("type"):
-        return own["type"]
-    if product.categories:
-        return product.categories[-1].lower()
-    head = _TITLE_END.split(product.title, maxsplit=1)[0]
-    words = [w for w in _TOKEN.findall(head.lower()) if w.isalpha()]
-    return words[-1] if words else "item"
 
 
 def _noun_forms(kind: str) -> set[str]:

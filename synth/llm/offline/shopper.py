@@ -50,7 +50,7 @@ _COMPOSITIONS = 12
 """Tries to say it in three sentences, with an opening not used before."""
 _MANY_FACETS = 8
 _RESERVE = {True: 0.85, False: 0.1}
-"""Chance that a reason says only what is wrong; who could say much about the thing they have in mind says less at once."""
+"""Chance that a reason says only what is wrong: who could say much about what they have in mind says less at once."""
 
 
 class Voice(NamedTuple):
@@ -83,12 +83,18 @@ class Shopper:
             "type": self._type_phrase(view, rng),
             "req": _said(first.attribute, first.value, first.text, rng),
         }
-        parts = [grammar().say("need.event", rng, slots, needed={"who"} if view.recipient else None)]
-        if given.outfit:
-            parts.append(grammar().say("need.outfit", rng, {**slots, "outfit": outfit_phrase(given.outfit)}))
-            slots["type"] = "something"
-        parts.append(grammar().say("need.want", rng, slots))
-        return UtteranceOutput(text=" ".join(parts))
+        for _ in range(_COMPOSITIONS):
+            parts = [grammar().say("need.event", rng, slots, needed={"who"} if view.recipient else None)]
+            if given.outfit:
+                outfit = {**slots, "outfit": outfit_phrase(given.outfit)}
+                parts.append(grammar().say("need.outfit", rng, outfit))
+                parts.append(grammar().say("need.want", rng, {**slots, "type": "something"}))
+            else:
+                parts.append(grammar().say("need.want", rng, slots))
+            text = " ".join(parts)
+            if sentences(text) <= 3:
+                break
+        return UtteranceOutput(text=text)
 
     def answer(self, given: AnswerInput, rng: random.Random) -> UtteranceOutput:
         view = given.view
@@ -105,7 +111,7 @@ class Shopper:
         """Both requirements met, and nothing contradicted that was said."""
         card = given.shown
         wishes = understand(given.lines, self.shop)
-        if wishes.kind and self.shop.kind(card) != wishes.kind:
+        if wishes.kind and card.kind != wishes.kind:
             return VerdictOutput(
                 verdict=False, reason=f"It is a different kind of thing than the {wishes.kind} asked for."
             )
@@ -145,13 +151,14 @@ class Shopper:
         wishes = understand(view.lines, self.shop)
         noun = self.shop.noun(shown)
         liked = [a for a, v in wishes.stated.items() if meets(shown, a, v)] or ["colour", "pattern", "usage", "season"]
-        features = [_said(a, card_facets(shown)[a], "", rng) for a in liked if a in card_facets(shown)]
-        requirement = rng.choice(view.requirements)
+        features = [a for a in liked if a in card_facets(shown)]
+        feature = features[-1] if features else ""
+        requirement = next((r for r in view.requirements if r.attribute != feature), view.requirements[0])
         slots = {
             **_person(view),
             **noun.agreement(),
             "noun": noun.bare,
-            "feature": features[-1] if features else "",
+            "feature": postmodifier(feature, card_facets(shown)[feature], rng, plural=noun.plural) if feature else "",
             "req": _said(requirement.attribute, requirement.value, requirement.text, rng),
             "who": f"my {view.recipient.relation}" if view.recipient else "me",
         }
@@ -169,7 +176,7 @@ class Shopper:
         seen = [(a, v) for a, v in card_facets(shown).items() if a in ("colour", "pattern", "tone", "detail", "accent")]
         slots = {**_person(view), **noun.agreement(), "noun": noun.bare}
         if seen and rng.random() < 0.5:
-            slots["feature"] = _said(*rng.choice(seen), "", rng)
+            slots["feature"] = postmodifier(*rng.choice(seen), rng, plural=noun.plural)
             return UtteranceOutput(text=grammar().say("chat.picture", rng, slots))
         return UtteranceOutput(text=grammar().say("chat.life", rng, slots))
 

@@ -57,7 +57,10 @@ _NEUTRAL = frozenset(
     olive
     """.split()
 )
-_CLASHES = {frozenset(p) for p in (("red", "pink"), ("red", "green"), ("orange", "pink"), ("purple", "yellow"), ("green", "purple"), ("red", "orange"), ("red", "purple"), ("orange", "purple"))}  # fmt: skip
+_CLASHES = {
+    frozenset(pair.split("-"))
+    for pair in "red-pink red-green orange-pink purple-yellow green-purple red-orange red-purple orange-purple".split()
+}
 _ROLES = {
     "feet": "shoe shoes sneakers sandals heels flats boots loafers flops slippers pumps trainers".split(),
     "legs": "jeans trousers shorts skirt leggings capris pants chinos culottes tights".split(),
@@ -191,7 +194,7 @@ class Staff:
     def outfit(self, given: OutfitInput, rng: random.Random) -> VerdictOutput:
         """Different kinds of things for the same wearer, use and season, in colours that go together."""
         one, other = given.target, given.item
-        role, other_role = outfit_role(self.shop.kind(one)), outfit_role(self.shop.kind(other))
+        role, other_role = outfit_role(one.kind), outfit_role(other.kind)
         if (
             not role
             or not other_role

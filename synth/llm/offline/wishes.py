@@ -118,7 +118,7 @@ def suits_wearer(card: ProductCard, wanted: tuple[Gender | None, bool] | None) -
 def score(card: ProductCard, wishes: Wishes, shop: Shop) -> float:
     """How well a product meets the wishes: overlap of attributes, later wishes a little heavier."""
     total = 0.0
-    if wishes.kind and shop.kind(card) != wishes.kind:
+    if wishes.kind and card.kind != wishes.kind:
         total -= 6
     if not suits_wearer(card, wishes.wearer):
         total -= 6
