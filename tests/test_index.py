@@ -18,8 +18,9 @@ import pytest
 
 from synth.corpora.catalogue import Catalogue, CatalogueInfo, CatalogueWriter
 from synth.corpora.records import Candidate, Product
+from synth.corpora.summary import summary
 from synth.errors import SynthError
-from synth.index import Index, Searcher, build_index, default_folder, item_text
+from synth.index import Index, Searcher, build_index, default_folder
 from synth.index.encoders import ENCODERS, MiniLM
 from synth.index.exact import Search
 from synth.index.fusion import fuse
@@ -97,33 +98,6 @@ def ids(candidates: Sequence[Candidate]) -> list[str]:
 # Texts
 
 
-def test_item_text_is_the_summary_where_there_is_one() -> None:
-    product = Product(
-        id="1",
-        title="Tee",
-        attributes={"colour": "Red"},
-        categories=("Apparel", "Tops"),
-        features=("Soft", "Light"),
-        descriptions={"source": "From the shop."},
-    )
-    assert item_text(product) == "Tee. Red. Apparel, Tops. Soft. Light. From the shop."
-    summary = product.model_copy(update={"descriptions": {"source": "x", "summary": "A red tee."}})
-    assert item_text(summary) == "A red tee."
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("Women's Dresses, watches & BOXES", ["women", "dress", "watch", "box"]),
-        ("hoodies hoodie ties tie shoes glass", ["hoody", "hoody", "tie", "tie", "shoe", "glass"]),
-        ("a T-shirt and an A-line skirt", ["t", "shirt", "tshirt", "line", "aline", "skirt"]),
-        ("\uff34\uff25\uff25 \ufb01ne STRASSE straße", ["tee", "fine", "strasse", "strasse"]),
-        ("d’été", ["d", "été"]),
-        ("红色 dress", ["红", "色", "红色", "dress"]),
-        ("कमीज़ हिन्दी", ["कमीज़", "हिन्दी"]),
-        ("!!! ... _", []),
-    ],
-)
 def test_terms(text: str, wanted: list[str]) -> None:
     assert terms(text) == wanted
 
@@ -143,7 +117,7 @@ def test_scores_are_those_of_bm25s(index: Index, catalogue: Catalogue) -> None:
     import bm25s
 
     model = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
-    model.index([terms(item_text(product)) for product in catalogue], show_progress=False)
+    model.index([terms(summary(product)) for product in catalogue], show_progress=False)
     wanted = model.get_scores(terms("warm red dresses, a t-shirt"))
     scores = {candidate.id: candidate.score for candidate in index.search("warm red dresses, a t-shirt", k=300)}
     assert [scores[product.id] for product in catalogue] == pytest.approx(wanted.tolist(), abs=2e-6)
@@ -216,7 +190,7 @@ def test_one_ranking_keeps_its_own_scores(index: Index) -> None:
 def test_dense_search_is_exact(catalogue: Catalogue, hashed: None, tmp_path: Path) -> None:
     index = build_index(catalogue, tmp_path / "index", ("hashed",))
     query = Hashed().encode_query("light green shoes")["hashed"]
-    matrix = np.stack([Hashed()._encode(item_text(catalogue[item])) for item in index.ids])
+    matrix = np.stack([Hashed()._encode(summary(catalogue[item])) for item in index.ids])
     cosines = np.round(matrix.astype(np.float64) @ np.asarray(query, dtype=np.float64), 6)
     wanted = sorted(zip((-cosines).tolist(), index.ids, strict=True))[:20]
     found = index.search("light green shoes", k=20)

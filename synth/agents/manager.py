@@ -14,8 +14,9 @@ from synth.traces.events import ChoiceEvent
 MAX_RECOMMENDATIONS = 6
 """The last of them is the hand-over of the target, as in MUSE's code."""
 _CHIT_CHAT = 0.9
-"""Chance of chit-chat after the first recommendation; it halves with every further one."""
-_SETTLE = ((2, 0.15), (3, 0.55), (4, 0.3))
+_FADING = 0.65
+"""Chance of chit-chat after the first recommendation, and what is left of it with every further one."""
+_SETTLE = ((2, 0.05), (3, 0.45), (4, 0.5))
 """From which recommendation on a user takes a product that meets what they asked for: chances of the schedule."""
 _OUTFIT_POOL = 60
 _OUTFIT_TRIES = 2
@@ -35,7 +36,7 @@ def schedule(rng: random.Random) -> Schedule:
     chats: list[bool] = []
     for n in range(MAX_RECOMMENDATIONS):
         after_chat = bool(chats and chats[-1])
-        chats.append(not after_chat and rng.random() < _CHIT_CHAT * 0.5**n)
+        chats.append(not after_chat and rng.random() < _CHIT_CHAT * _FADING**n)
     settle = rng.choices([n for n, _ in _SETTLE], [p for _, p in _SETTLE])[0]
     return Schedule(tuple(chats), settle)
 

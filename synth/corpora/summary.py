@@ -27,7 +27,7 @@ def compose(product: Product) -> str:
     if product.visual:
         parts.append("In the picture: " + ", ".join(f"{value} {name}" for name, value in product.visual.items()))
     parts += [feature.rstrip(". ") for feature in product.features]
-    parts += [text for name, text in product.descriptions.items() if name == "source"]
+    parts += [text.rstrip(". ") for name, text in product.descriptions.items() if name == "source"]
     if product.categories:
         parts.append(" > ".join(product.categories))
     return ". ".join(part for part in parts if part) + "."

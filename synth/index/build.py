@@ -10,10 +10,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from synth.corpora.catalogue import Catalogue
+from synth.corpora.summary import summary
 from synth.errors import SynthError
 from synth.index.encoders import Progress, make_encoder
 from synth.index.exact import Index, IndexInfo, item_ids
-from synth.index.texts import item_text
 from synth.index.vectors import Vectors
 
 
@@ -39,7 +39,7 @@ def build_index(
     made = [make_encoder(name) for name in dict.fromkeys(encoders)]
     if not made:
         raise SynthError("An index needs an encoder.", "Give --encoder bm25.")
-    documents = [item_text(catalogue[item]) for item in item_ids(catalogue)]
+    documents = [summary(catalogue[item]) for item in item_ids(catalogue)]
     vectors: dict[str, Vectors] = {}
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(folder.name + ".lock")):

@@ -1,13 +1,11 @@
-"""What is indexed of a product, and how text becomes terms."""
+"""How text becomes terms."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from synth.corpora.records import Product
-
-VERSION = 1
+VERSION = 2
 """Raised with every change here that makes stored indexes differ."""
 
 # Scripts written without spaces: Thai, Lao, Burmese, Khmer, Kana, Han and Hangul (agglutinative, so cut up likewise).
@@ -28,21 +26,6 @@ _STOP = frozenset(
     "theirs them then there these they this those to too us very was we were what which who will with would you your "
     "yours".split()
 )
-
-
-def item_text(product: Product) -> str:
-    """The text of a product that is searched: its summary (MUSE A.1), or all that is known of it where it has none."""
-    summary = product.descriptions.get("summary")
-    if summary:
-        return summary
-    parts = [
-        product.title,
-        ", ".join(product.attributes.values()),
-        ", ".join(product.categories),
-        ". ".join(product.features),
-        product.descriptions.get("source", ""),
-    ]
-    return ". ".join(part for part in parts if part)
 
 
 def terms(text: str) -> list[str]:

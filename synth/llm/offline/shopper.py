@@ -49,7 +49,7 @@ POSSESSIVES: dict[tuple[Gender | None, bool], str] = {
 _COMPOSITIONS = 12
 """Tries to say it in three sentences, with an opening not used before."""
 _MANY_FACETS = 8
-_RESERVE = {True: 0.85, False: 0.1}
+_RESERVE = {True: 0.85, False: 0.2}
 """Chance that a reason says only what is wrong: who could say much about what they have in mind says less at once."""
 
 
