@@ -98,6 +98,19 @@ def ids(candidates: Sequence[Candidate]) -> list[str]:
 # Texts
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Women's Dresses, watches & BOXES", ["women", "dress", "watch", "box"]),
+        ("hoodies hoodie ties tie shoes glass", ["hoody", "hoody", "tie", "tie", "shoe", "glass"]),
+        ("a T-shirt and an A-line skirt", ["t", "shirt", "tshirt", "line", "aline", "skirt"]),
+        ("\uff34\uff25\uff25 \ufb01ne STRASSE straße", ["tee", "fine", "strasse", "strasse"]),
+        ("d’été", ["d", "été"]),
+        ("红色 dress", ["红", "色", "红色", "dress"]),
+        ("कमीज़ हिन्दी", ["कमीज़", "हिन्दी"]),
+        ("!!! ... _", []),
+    ],
+)
 def test_terms(text: str, wanted: list[str]) -> None:
     assert terms(text) == wanted
 
