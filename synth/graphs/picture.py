@@ -14,3 +14,9 @@ def mermaid(graph: Any) -> str:
         arrow = "-.->" if edge.conditional else "-->"
         lines.append(f"    {names.get(edge.source, edge.source)} {arrow} {names.get(edge.target, edge.target)}")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    from synth.graphs.conversation import conversation_graph
+
+    print(mermaid(conversation_graph()))
