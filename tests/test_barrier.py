@@ -19,7 +19,7 @@ from synth.prompts.calls import CALLS, AssistantView, ProductCard, UserView
 from synth.traces.run import RunFolder
 
 HIDDEN = (UserView, UserProfile, Person, Requirement, Scenario)
-SHINGLE = 5
+SHINGLE = 7
 RECORD = re.compile(r"<product .*?</product>", re.DOTALL)
 
 
@@ -89,7 +89,8 @@ def test_no_assistant_prompt_has_hidden_text(asked: tuple[list[Request], RunFold
         view: AssistantView = request.given.view
         said = set().union(*(shingles(line.text) for line in view.lines), set())
         for secret in (profile.backstory, *(r.text for r in profile.requirements), scenarios[profile.scenario_id]):
-            assert not (shingles(secret) & shingles(prompt)) - said, f"{request.call.name} shows {secret!r}"
+            leaked = (shingles(secret) & shingles(prompt)) - said
+            assert not leaked, f"{request.call.name} shows {sorted(leaked)[0]}"
         assert profile.person.name not in prompt
         shown = {line.shown.id for line in view.lines if line.shown}
         shown |= {card.id for card in getattr(request.given, "candidates", ())}

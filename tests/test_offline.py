@@ -102,15 +102,18 @@ def test_paraphrase_swaps_the_longest_and_keeps_names() -> None:
     assert words.swap("look", "", 0.0, random.Random(0)) == "look"
 
 
-def test_the_lexicon_adds_no_negation() -> None:
-    negations = ("not", "never", "cannot", "without")
+def test_the_lexicon_neither_adds_nor_removes_a_negation() -> None:
+    def negated(words: list[str], more: tuple[str, ...] = ()) -> bool:
+        return any(w in ("not", "never", "cannot", *more) or w.endswith("n't") for w in words)
+
+    weak = ("no", "nothing", "without", "neither", "nor", "none", "hardly", "dunno")
     for phrases in lexicon().swaps.values():
         for entries in phrases.values():
             for phrase, alternatives in entries:
-                before = sum(w in negations or w.endswith("n't") for w in phrase)
                 for alternative in alternatives:
-                    after = sum(w in negations or w.endswith("n't") for w in alternative.lower().split())
-                    assert bool(before) == bool(after), (phrase, alternative)
+                    words = alternative.lower().split()
+                    assert not negated(words) or negated(list(phrase), weak), (phrase, alternative)
+                    assert not negated(list(phrase)) or negated(words, weak), (phrase, alternative)
 
 
 # ---- nouns and phrases

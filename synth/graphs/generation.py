@@ -349,8 +349,10 @@ def _log_to(path: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log = logging.getLogger("synth")
     log.setLevel(logging.INFO)
-    log.addHandler(handler)
-    log.propagate = False
+    loggers = (log, logging.getLogger("asyncio"))  # asyncio's complaints about a stopped run are for the log
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
     try:
         yield
     except SynthError as error:
@@ -360,7 +362,9 @@ def _log_to(path: Path) -> Iterator[None]:
         log.warning("interrupted")
         raise
     finally:
-        log.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
         handler.close()
 
 

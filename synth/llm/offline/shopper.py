@@ -288,4 +288,4 @@ def _person(view: UserView) -> dict[str, str]:
 
 
 def _said(attribute: str | None, value: str | None, text: str, rng: random.Random) -> str:
-    return postmodifier(attribute, value, rng) if attribute and value else text
+    return postmodifier(attribute, value, rng) if attribute and value else text.removeprefix("something ")
