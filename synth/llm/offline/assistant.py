@@ -162,7 +162,10 @@ def looks(card: ProductCard, rng: random.Random) -> str | None:
         seen += [f"the {words.get(have['pattern'], have['pattern'])}"] * 2
     for attribute in ("lightness", "contrast", "shape"):
         if attribute in have and have[attribute] not in _UNREMARKABLE:
-            nouns = {"lightness": ("shade", "tone", "hue", "finish", "colour"), "contrast": ("contrast", "shading")}
+            nouns = {
+                "lightness": ("shade", "tone", "hue", "finish", "colour"),
+                "contrast": ("contrast", "contrasts", "shading", "light and shade", "play of light"),
+            }
             seen.append(f"the {have[attribute]} {rng.choice(nouns.get(attribute, ('shape', 'outline', 'silhouette')))}")
     if "neck" in have:
         seen.append(f"the {have['neck']}")

@@ -44,9 +44,10 @@ _USAGE = {
     "home": "for home|made for home|for hours at home|meant for home",
 }
 _SEASON = """for {v}|for {v} weather|fit for {v}|made for {v}|that suits {v}|for {v} days|right for {v}|with {v} in mind
-    |that works in {v}|meant for {v}|good for {v}|for the {v} months|that gets through {v}
-    |for {v} mornings|ready for {v}|that belongs to {v}|for {v} outings|suited to {v}|for the whole {v}"""
-_COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|that comes in {v}|in some kind of {v}|that is {v}"
+    |that works in {v}|meant for {v}|good for {v}|for the {v} months|for {v} mornings|ready for {v}|that belongs to {v}
+    |for {v} outings|suited to {v}|for {v} evenings|for {v} weekends|for {v} walks|good on {v} days|for {v} trips
+    |right in {v}|for a {v} wardrobe|to last all {v}"""
+_COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|in some kind of {v}|that is {v}"
 _MATERIAL = "in {v}|made of {v}|cut from {v}|that is {v}|done in {v}|in good {v}"
 _PATTERN = {
     "striped": "with stripes|in a striped design|with a striped pattern|that is striped",
@@ -61,7 +62,7 @@ _PATTERN = {
 }
 _TONE = "in a {v} tone|with a {v} look|that looks {v}|of a {v} kind"
 _LIGHTNESS = """in {a} shade|in {a} tone|of {a} hue|on the {v} side|that looks {v}|{v} in tone|with {a} finish
-    |{v} to look at|in {a} colour|that comes in {a} shade|{v} in the photo"""
+    |{v} to look at|in {a} colour|{v} in the photo"""
 _SEEN = {
     "lightness": ("shade", "tone", "hue", "colour", "finish", "side", "in tone", "to look at", "in the photo"),
     "contrast": ("contrast", "contrasts"),
@@ -72,9 +73,7 @@ _COUNTED = frozenset({"shade", "tone", "hue", "colour", "finish", "shape", "outl
 NOUN_PHRASES = frozenset({"detail", "print", "trim", "surface"})
 """Picture facts whose values are noun phrases as they stand: `two chest pockets`."""
 _FITS = frozenset("regular slim tapered skinny straight slouchy relaxed oversized loose".split())
-_CARRYING = _forms(
-    "with|with|made with|finished with|that comes with|that has|designed with|featuring|cut with|done with"
-)
+_CARRYING = _forms("with|with|made with|finished with|that has|designed with|featuring|done with")
 _FASTENINGS = {
     "zip": "a zip", "laces": "laces", "buttons": "buttons", "buckle": "a buckle", "buckles": "buckles",
     "drawstring": "a drawstring", "clasp": "a clasp", "hook": "a hook", "press stud": "a press stud",
