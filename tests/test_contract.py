@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +26,7 @@ def synth(*arguments: str | Path, cwd: Path, moment: str = "none", count: int = 
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**__import__("os").environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
 
@@ -157,3 +160,40 @@ def test_a_run_that_cannot_reach_its_number_says_why(catalogue: Path, tmp_path: 
     )
     assert done.returncode == 3
     assert "Stopped at" in done.stderr and "review" in done.stderr and done.stderr.count("\n") == 1
+
+
+def started(catalogue: Path, run: Path) -> subprocess.Popen[str]:
+    """A run of many conversations, under way."""
+    arguments = ["generate", "--catalog", str(catalogue), "--scenarios", "60", "--convs", "3000", "--out", str(run)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "synth", *arguments],
+        cwd=run.parent,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if (run / "conversations.jsonl").is_file() and (run / "conversations.jsonl").stat().st_size:
+            return process
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError("the run did not start")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, "synth run stop"])
+def test_stopped_it_says_how_to_go_on(catalogue: Path, tmp_path: Path, how: signal.Signals | str) -> None:
+    run = tmp_path / "run"
+    process = started(catalogue, run)
+    if isinstance(how, str):
+        stop = subprocess.run([sys.executable, "-m", "synth", "run", "stop", str(run)], capture_output=True, text=True)
+        assert stop.returncode == 0, stop.stderr
+    else:
+        process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Run the same command to go on" in errors and "Traceback" not in errors
+    done = rows(run)["conversations.jsonl"]
+    assert done.endswith(b"\n")
+    generate(catalogue, run, done.count(b"\n") + 2)
+    assert rows(run)["conversations.jsonl"].startswith(done)

@@ -254,6 +254,8 @@ def test_fit_needs_both_requirements_and_no_contradiction() -> None:
         (ANN, "seasons", "the first snow of January, with icy roads.", {}, False),
         (ANN, "sport", "a half-marathon, along the sea.", {"usage": "Formal"}, False),
         (ANN, "family", "a day at the zoo, with cousins.", {"gender": "Girls"}, True),
+        (ANN.model_copy(update={"age": 70, "profession": "retired nurse"}), "work", "a new job, in town.", {}, False),
+        (ANN.model_copy(update={"age": 60}), "study", "a semester abroad, in Rome.", {}, False),
         (ANN, "work", "a client meeting, on the top floor.", {"gender": "Girls"}, False),
     ],
 )

@@ -122,6 +122,21 @@ def test_without_rerank_the_first_is_shown(catalogue: Path, tmp_path: Path) -> N
     store.close()
 
 
+def test_a_model_may_write_the_summaries(catalogue: Path, tmp_path: Path) -> None:
+    """Each product is captioned once, in the run's own copy of the catalogue, which is what is indexed."""
+    options = Options(catalog=catalogue, scenarios=60, convs=4, captioner="offline", out=tmp_path / "run")
+    generate(options)
+    run = RunFolder.open(tmp_path / "run")
+    captioned = run.catalogue()
+    assert all("summary" in product.descriptions for product in captioned)
+    assert (run.path / "catalogue" / "index" / "index.json").is_file()
+    store = run.store()
+    counts = store.call_counts()
+    store.close()
+    assert counts["captioner.caption"] == len(captioned)
+    assert generate(options).calls["captioner.caption"] == len(captioned)
+
+
 def test_the_readme_draws_the_graph_there_is() -> None:
     drawn = re.search(
         r"<!-- graph -->\n```mermaid\n(.*?)\n```\n<!-- /graph -->", (ROOT / "README.md").read_text("utf-8"), re.S

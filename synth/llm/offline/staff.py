@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from synth.corpora.records import Recipient, Requirement
+from synth.corpora.records import Person, Recipient, Requirement
 from synth.corpora.summary import compose
 from synth.llm.offline.grammar import grammar
 from synth.llm.offline.nouns import noun
@@ -82,6 +82,13 @@ _REQUIREMENT_LATE = {"pattern": 1.5, "colour": 2.5, "tone": 3.5, "lightness": 4.
 """Requirements rest on what a thing is for and made of, before they rest on its looks."""
 
 
+_WORKING = frozenset(
+    "job placement internship office shift commute commuting client interview colleagues promotion apprenticeship".split()
+)
+_STUDYING = frozenset("semester exchange campus freshers dormitory lectures undergraduate".split())
+_OLDEST_STUDENT = 45
+
+
 class Staff:
     """Answers `scenario.*`, `profile.*`, `manager.*` and `captioner.*` calls."""
 
@@ -106,6 +113,8 @@ class Staff:
         if worn and worn.conflict:
             return _no_person("Title and attributes of the product contradict each other on who it is for.")
         recipient: Recipient | None = None
+        if problem := _life_problem(person, given.family, given.scenario):
+            return _no_person(problem)
         if given.family == GIFTS:
             relation = _relation(given.scenario)
             if relation is None:
@@ -245,6 +254,16 @@ def outfit_role(kind: str) -> str | None:
     for word in reversed(noun(kind).bare.lower().split()):
         if word in _ROLE:
             return _ROLE[word]
+    return None
+
+
+def _life_problem(person: Person, family: str, scenario: str) -> str | None:
+    """Why somebody of this age and profession would not be in this situation."""
+    words = set(re.findall(r"[a-z]+", scenario.lower()))
+    if person.profession.startswith("retired") and (family == "work" or words & _WORKING):
+        return f"A {person.profession} has no such working life any more."
+    if person.age > _OLDEST_STUDENT and (family == "study" or words & _STUDYING):
+        return f"At {person.age}, a student's life is unlikely."
     return None
 
 
