@@ -27,6 +27,8 @@ from synth.text import sentences
 _REASONS = ("usage", "season", "colour", "pattern", "material", "fit")
 _COMPOSITIONS = 12
 """Tries to say it in three sentences."""
+_BRIEF = 0.5
+"""Chance that a recommendation which names the wish it answers leaves it at that and the picture."""
 _UNREMARKABLE = frozenset({"mid-toned", "moderate", "compact", "elongated"})
 """Measures of a picture that are nothing to point at."""
 _ASKABLE = {"usage": "use", "colour": "colour", "pattern": "pattern", "material": "material", "fit": "fit"}
@@ -94,12 +96,13 @@ class Assistant:
         section = "recommend.forced" if given.handed_over else f"recommend.{'again' if turned_down else 'open'}"
         said = last_met[0][0] if slots["need"] else None
         for _ in range(_COMPOSITIONS):
-            reason = self._reason(card, wishes, said, slots, rng)
+            brief = said is not None and rng.random() < _BRIEF
+            reason = None if brief else self._reason(card, wishes, said, slots, rng)
             parts = [grammar().say(section, rng, slots), *([reason] if reason else []), self._picture(card, slots, rng)]
             text = " ".join(parts)
             if sentences(text.replace(card.title, "")) <= 3:
                 break
-        if sentences(text.replace(card.title, "")) < 3 and rng.random() < 0.4:
+        if sentences(text.replace(card.title, "")) < 3 and rng.random() < 0.3:
             text += " " + grammar().say("recommend.close", rng, slots)
         return UtteranceOutput(text=text)
 

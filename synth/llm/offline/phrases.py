@@ -16,11 +16,11 @@ def _forms(text: str) -> tuple[str, ...]:
 _USAGE = {
     "casual": """for casual wear|for casual days|with a casual feel|for casual use|on the casual side|that stays casual
         |of the casual kind|for casual get-togethers|made for casual weekends|with a casual look|that feels casual
-        |for casual evenings|cut in a casual way|for casual Fridays|that can be worn casually|for a casual lunch out
+        |for casual evenings|cut in a casual way|for casual Fridays|that can be worn casually|for casual lunches out
         |in a casual mood|that looks casual|for casual plans|with a casual touch|meant for casual hours
         |that works for casual outings|for casual afternoons|kept casual|on a casual note|for casual company
-        |for a casual crowd|with casual ease|easy and casual|for casual mornings|casual in spirit
-        |for a casual stroll|made for casual dinners|casual enough for a café""",
+        |for casual crowds|with casual ease|easy and casual|for casual mornings|casual in spirit
+        |for casual strolls|made for casual dinners|casual enough for a café""",
     "formal": """for formal wear|for formal occasions|with a formal air|on the formal side|in a formal style
         |that looks formal|of the formal kind|made for formal settings|fit for formal evenings|with a formal look
         |that can be worn formally|for formal rooms|kept formal|for a formal table|meant for formal company""",
@@ -47,7 +47,7 @@ _SEASON = """for {v}|for {v} weather|fit for {v}|made for {v}|that suits {v}|for
     |that works in {v}|meant for {v}|good for {v}|for the {v} months|for {v} mornings|ready for {v}|that belongs to {v}
     |for {v} outings|suited to {v}|for {v} evenings|for {v} weekends|for {v} walks|good on {v} days|for {v} trips
     |right in {v}|for a {v} wardrobe|to last all {v}"""
-_COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|in some kind of {v}|that is {v}"
+_COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|in something like {v}|somewhere near {v}|that is {v}"
 _MATERIAL = "in {v}|made of {v}|cut from {v}|that is {v}|done in {v}|in good {v}"
 _PATTERN = {
     "striped": "with stripes|in a striped design|with a striped pattern|that is striped",

@@ -82,9 +82,7 @@ _REQUIREMENT_LATE = {"pattern": 1.5, "colour": 2.5, "tone": 3.5, "lightness": 4.
 """Requirements rest on what a thing is for and made of, before they rest on its looks."""
 
 
-_WORKING = frozenset(
-    "job placement internship office shift commute commuting client interview colleagues promotion apprenticeship".split()
-)
+_WORKING = frozenset("job placement internship office shift commute client interview colleagues promotion".split())
 _STUDYING = frozenset("semester exchange campus freshers dormitory lectures undergraduate".split())
 _OLDEST_STUDENT = 45
 
