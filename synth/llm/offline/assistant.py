@@ -102,8 +102,9 @@ class Assistant:
             text = " ".join(parts)
             if sentences(text.replace(card.title, "")) <= 3:
                 break
-        if sentences(text.replace(card.title, "")) < 3 and rng.random() < 0.3:
-            text += " " + grammar().say("recommend.close", rng, slots)
+        if rng.random() < 0.3:
+            longer = f"{text} {grammar().say('recommend.close', rng, slots)}"
+            text = longer if sentences(longer.replace(card.title, "")) <= 3 else text
         return UtteranceOutput(text=text)
 
     def chit_chat(self, given: ChatReplyInput, rng: random.Random) -> UtteranceOutput:

@@ -142,8 +142,9 @@ class Shopper:
             text = _joined(first, [reason.text for reason in reasons])
             if sentences(text) <= 3 and opening(text) not in given.openings:
                 break
-        if sentences(text) < 3 and rng.random() < 0.5:
-            text += " " + grammar().say("reject.close", rng, slots)
+        if rng.random() < 0.5:
+            longer = f"{text} {grammar().say('reject.close', rng, slots)}"
+            text = longer if sentences(longer) <= 3 else text
         return RejectOutput(reasons=reasons, text=text)
 
     def accept(self, given: AcceptInput, rng: random.Random) -> UtteranceOutput:
