@@ -133,7 +133,7 @@ def test_orders_in_product_text_change_no_verdict(
         return reply
 
     monkeypatch.setattr(OfflineProvider, "complete", spies)
-    generate(Options(catalog=catalogue, scenarios=60, convs=20, out=tmp_path / "run"))
+    generate(Options(catalog=catalogue, scenarios=60, convs=80, out=tmp_path / "run"))
     assert {request.call for _, request, _ in asked} == VERDICTS
     for provider, request, reply in asked:
         again = asyncio.run(complete(provider, dataclasses.replace(request, given=poisoned(request.given))))

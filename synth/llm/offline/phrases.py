@@ -47,7 +47,7 @@ _SEASON = """for {v}|for {v} weather|fit for {v}|made for {v}|that suits {v}|for
     |that works in {v}|meant for {v}|good for {v}|for the {v} months|for {v} mornings|ready for {v}|that belongs to {v}
     |for {v} outings|suited to {v}|for {v} evenings|for {v} weekends|for {v} walks|good on {v} days|for {v} trips
     |right in {v}|for a {v} wardrobe|to last all {v}"""
-_COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|in a kind of {v}|somewhere near {v}|that is {v}"
+_COLOUR = "in {v}|in a {v} shade|in {v} tones|done in {v}|somewhere near {v}|that is {v}"
 _MATERIAL = "in {v}|made of {v}|cut from {v}|that is {v}|done in {v}|in good {v}"
 _PATTERN = {
     "striped": "with stripes|in a striped design|with a striped pattern|that is striped",
@@ -74,7 +74,8 @@ NOUN_PHRASES = frozenset({"detail", "print", "trim", "surface"})
 """Picture facts whose values are noun phrases as they stand: `two chest pockets`."""
 _FITS = frozenset("regular slim tapered skinny straight slouchy relaxed oversized loose".split())
 _CARRYING = _forms(
-    "with|with|with|made with|finished with|that has|designed with|featuring|done with|styled with|built with|shown with"
+    "with|with|with|made with|finished with|that has|designed with|featuring|done with|styled with|built with"
+    "|shown with"
 )
 _FASTENINGS = {
     "zip": "a zip", "laces": "laces", "buttons": "buttons", "buckle": "a buckle", "buckles": "buckles",
@@ -137,7 +138,7 @@ def _cut(attribute: str, value: str) -> tuple[str, ...]:
         sleeves = value if value.endswith("sleeves") else f"{value.removesuffix(' sleeve')} sleeves"
         base = sleeves.removesuffix(" sleeves")
         return (
-            *_carrying(sleeves),
+            *dict.fromkeys(_carrying(sleeves)),
             f"with sleeves that are {base}",
             f"with the sleeves {base}",
             f"{base} in the sleeve",
