@@ -18,14 +18,15 @@ __all__ = ["Catalogue", "Options", "Summary", "SynthError", "generate", "open_ru
 if TYPE_CHECKING:
     from synth.corpora.catalogue import Catalogue
     from synth.errors import SynthError
-    from synth.graphs.generation import Options, Summary, generate
+    from synth.graphs.generation import Summary, generate
+    from synth.graphs.options import Options
     from synth.traces.run import RunFolder
 
     open_run = RunFolder.open
 
 _HOMES = {
     "Catalogue": ("synth.corpora.catalogue", "Catalogue"),
-    "Options": ("synth.graphs.generation", "Options"),
+    "Options": ("synth.graphs.options", "Options"),
     "Summary": ("synth.graphs.generation", "Summary"),
     "SynthError": ("synth.errors", "SynthError"),
     "generate": ("synth.graphs.generation", "generate"),

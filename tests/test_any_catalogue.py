@@ -16,7 +16,8 @@ from PIL import Image
 from synth.analysis.check import check
 from synth.corpora.catalogue import Catalogue, CatalogueInfo, CatalogueWriter
 from synth.corpora.records import Product
-from synth.graphs.generation import Options, generate
+from synth.graphs.generation import generate
+from synth.graphs.options import Options
 from synth.llm.offline import OfflineProvider
 from synth.llm.provider import Reply, Request
 from synth.prompts import calls

@@ -13,7 +13,8 @@ from filelock import FileLock
 
 from synth.corpora.drawing import draw_catalogue
 from synth.errors import SynthError
-from synth.graphs.generation import Options, generate
+from synth.graphs.generation import generate
+from synth.graphs.options import Options
 from synth.traces.run import RunFolder
 from synth.traces.store import RunStore
 

@@ -11,7 +11,8 @@ import pytest
 
 from synth.corpora.catalogue import Catalogue
 from synth.corpora.records import Conversation, Person, Product, Requirement, Scenario, UserProfile
-from synth.graphs.generation import Options, generate
+from synth.graphs.generation import generate
+from synth.graphs.options import Options
 from synth.llm import offline
 from synth.llm.provider import Reply, Request
 from synth.prompts import calls

@@ -154,12 +154,12 @@ def test_the_default_folder_is_found_again_and_fresh_starts_anew(catalogue: Path
 
 def test_a_run_that_cannot_reach_its_number_says_why(catalogue: Path, tmp_path: Path) -> None:
     done = synth(
-        *("generate", "--catalog", catalogue, "--scenarios", "20", "--convs", "50", "--threshold", "30"),
+        *("generate", "--catalog", catalogue, "--scenarios", "20", "--convs", "50", "--duplicate", "0.1"),
         *("--out", tmp_path / "run", "-q"),
         cwd=tmp_path,
     )
     assert done.returncode == 3
-    assert "Stopped at" in done.stderr and "review" in done.stderr and done.stderr.count("\n") == 1
+    assert "Stopped at" in done.stderr and "duplicate" in done.stderr and done.stderr.count("\n") == 1
 
 
 def started(catalogue: Path, run: Path) -> subprocess.Popen[str]:

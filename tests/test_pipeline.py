@@ -13,7 +13,8 @@ import pytest
 from synth.agents import manager, scenario
 from synth.agents.persons import draw_person
 from synth.graphs.conversation import conversation_graph
-from synth.graphs.generation import Options, generate
+from synth.graphs.generation import generate
+from synth.graphs.options import Options
 from synth.graphs.picture import mermaid
 from synth.graphs.sequence import Sequence
 from synth.randomness import rng

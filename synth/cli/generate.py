@@ -67,8 +67,8 @@ def generate(
     The same command resumes a run that was stopped, and a larger --convs extends one that is finished.
     """
     from synth.cli.progress import Bar
-    from synth.graphs.generation import Options
     from synth.graphs.generation import generate as run
+    from synth.graphs.options import Options
 
     options = Options(
         catalog=catalog,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from synth import __version__
 from synth.agents.captioner import caption
@@ -19,14 +19,13 @@ from synth.corpora.catalogue import Catalogue
 from synth.corpora.records import Candidate, Product
 from synth.errors import SynthError
 from synth.graphs.context import asker
+from synth.graphs.options import Options, check_options, resolve
 from synth.graphs.pipeline import Pipeline, Progress, Totals
 from synth.graphs.settings import Settings
 from synth.index import Index, Searcher, build_index, default_folder
-from synth.index.encoders import make_encoder
-from synth.llm.endpoint import public_url
 from synth.llm.gateway import Gateway
 from synth.llm.offline import OfflineProvider
-from synth.llm.provider import ImageData, ModelName, Provider
+from synth.llm.provider import ImageData, Provider
 from synth.llm.providers import open_provider
 from synth.prompts.templates import Prompts
 from synth.traces.run import RunFolder, list_runs
@@ -36,36 +35,6 @@ SAMPLE = "sample"
 SAMPLE_PRODUCTS = 2000
 _STOP_POLL = 0.5
 """Seconds between looks for a stop request."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user can say about a run; see `synth generate --help`."""
-
-    catalog: Path | None = None
-    scenarios: int = 600
-    convs: int = 7000
-    out: Path | None = None
-    runs: Path = Path("runs")
-    seed: int = 0
-    in_flight: int = 64
-    max_concurrency: int = 0
-    llm: str = "offline"
-    rewriter: str | None = None
-    checker: str | None = None
-    judge: str | None = None
-    captioner: str | None = None
-    base_url: str | None = None
-    encoders: tuple[str, ...] = ("bm25",)
-    k: int = 10
-    rerank: Literal["model", "none"] = "model"
-    accept: Literal["fit", "target"] = "fit"
-    colloquial: float = 0.5
-    threshold: float = 24.0
-    duplicate: float = 0.6
-    per_product: int = 25
-    prompts: Path | None = None
-    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,12 +71,12 @@ def generate(options: Options, progress: Progress | None = None) -> Summary:
         SynthError: an input is wrong, a filter lets nothing through, or no model call can work.
         KeyboardInterrupt: stopped by Ctrl-C or `synth run stop`; what is done is kept.
     """
-    _check(options)
+    check_options(options)
     progress = progress or Silent()
     started = time.monotonic()
     catalogue = _catalogue(options, progress)
     prompts = Prompts(options.prompts)
-    settings = _settings(options, catalogue, prompts)
+    settings = resolve(options, catalogue, prompts)
     run, resumed = find_run(options, settings, catalogue)
     providers = _providers(settings, catalogue, options)
     if not resumed:
@@ -202,21 +171,6 @@ def find_run(options: Options, settings: Settings, catalogue: Catalogue) -> tupl
     return RunFolder(options.runs / (f"{name}-{taken + 1}" if taken else name)), False
 
 
-def _check(options: Options) -> None:
-    for name in ("scenarios", "convs", "in_flight", "k", "per_product"):
-        value = getattr(options, name)
-        if value < 1:
-            raise SynthError(f"--{name.replace('_', '-')} must be 1 or more, not {value}.")
-    if options.max_concurrency < 0:
-        raise SynthError("--max-concurrency must be 0 (no limit) or more.")
-    for name, low, high in (("colloquial", 0, 1), ("duplicate", 0, 1), ("threshold", 0, 30)):
-        value = getattr(options, name)
-        if not low <= value <= high:
-            raise SynthError(f"--{name} must be between {low} and {high}, not {value:g}.")
-    for name in options.encoders:
-        make_encoder(name)
-
-
 def _catalogue(options: Options, progress: Progress) -> Catalogue:
     if options.catalog is None:
         folder = Path("catalogues") / SAMPLE
@@ -243,32 +197,6 @@ def _catalogue(options: Options, progress: Progress) -> Catalogue:
             "Ask for fewer --convs, use a larger catalogue, or raise --per-product.",
         )
     return catalogue
-
-
-def _settings(options: Options, catalogue: Catalogue, prompts: Prompts) -> Settings:
-    base = str(ModelName.parse(options.llm))
-    models = {"simulator": base, "captioner": "none"}
-    for role in ("rewriter", "checker", "judge"):
-        given = getattr(options, role)
-        models[role] = str(ModelName.parse(given)) if given else base
-    captioner = options.captioner or ("none" if base == "offline" else base)
-    models["captioner"] = "none" if captioner == "none" else str(ModelName.parse(captioner))
-    return Settings(
-        catalogue=catalogue.info.fingerprint,
-        scenarios=options.scenarios,
-        seed=options.seed,
-        models=models,
-        base_url=public_url(options.base_url) if options.base_url else "",
-        prompts=prompts.hash,
-        encoders=options.encoders,
-        k=options.k,
-        rerank=options.rerank,
-        accept=options.accept,
-        colloquial=options.colloquial,
-        threshold=options.threshold,
-        duplicate=options.duplicate,
-        per_product=options.per_product,
-    )
 
 
 def _providers(settings: Settings, catalogue: Catalogue, options: Options) -> dict[str, Provider]:

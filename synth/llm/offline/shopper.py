@@ -212,6 +212,8 @@ class Shopper:
         if have is None:
             return grammar().say("reject.missing", rng, filled)
         filled["have"] = adjective(attribute, have)
+        if filled["attribute"] in filled["want"] or filled["attribute"] in filled["have"]:
+            filled["attribute"] = "style"  # not "the block-heel heel"
         section = f"reject.{attribute}"
         return grammar().say(section if section in grammar() else "reject.other", rng, filled)
 

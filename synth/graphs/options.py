@@ -1,0 +1,95 @@
+"""What a user can say about a run, checked, and resolved to the run's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from synth.corpora.catalogue import Catalogue
+from synth.errors import SynthError
+from synth.graphs.settings import Settings
+from synth.index.encoders import make_encoder
+from synth.llm.endpoint import public_url
+from synth.llm.provider import ModelName
+from synth.prompts.templates import Prompts
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can say about a run; see `synth generate --help`."""
+
+    catalog: Path | None = None
+    scenarios: int = 600
+    convs: int = 7000
+    out: Path | None = None
+    runs: Path = Path("runs")
+    seed: int = 0
+    in_flight: int = 64
+    max_concurrency: int = 0
+    llm: str = "offline"
+    rewriter: str | None = None
+    checker: str | None = None
+    judge: str | None = None
+    captioner: str | None = None
+    base_url: str | None = None
+    encoders: tuple[str, ...] = ("bm25",)
+    k: int = 10
+    rerank: Literal["model", "none"] = "model"
+    accept: Literal["fit", "target"] = "fit"
+    colloquial: float = 0.5
+    threshold: float = 24.0
+    duplicate: float = 0.6
+    per_product: int = 25
+    prompts: Path | None = None
+    fresh: bool = False
+
+
+def check_options(options: Options) -> None:
+    """
+    Raises:
+        SynthError: a number is out of range, or there is no such encoder.
+    """
+    for name in ("scenarios", "convs", "in_flight", "k", "per_product"):
+        value = getattr(options, name)
+        if value < 1:
+            raise SynthError(f"--{name.replace('_', '-')} must be 1 or more, not {value}.")
+    if options.max_concurrency < 0:
+        raise SynthError("--max-concurrency must be 0 (no limit) or more.")
+    for name, low, high in (("colloquial", 0, 1), ("duplicate", 0, 1), ("threshold", 0, 30)):
+        value = getattr(options, name)
+        if not low <= value <= high:
+            raise SynthError(f"--{name} must be between {low} and {high}, not {value:g}.")
+    for name in options.encoders:
+        make_encoder(name)
+
+
+def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Settings:
+    """The settings that the data depends on.
+
+    Raises:
+        SynthError: a model's name cannot be read.
+    """
+    base = str(ModelName.parse(options.llm))
+    models = {"simulator": base, "captioner": "none"}
+    for role in ("rewriter", "checker", "judge"):
+        given = getattr(options, role)
+        models[role] = str(ModelName.parse(given)) if given else base
+    captioner = options.captioner or ("none" if base == "offline" else base)
+    models["captioner"] = "none" if captioner == "none" else str(ModelName.parse(captioner))
+    return Settings(
+        catalogue=catalogue.info.fingerprint,
+        scenarios=options.scenarios,
+        seed=options.seed,
+        models=models,
+        base_url=public_url(options.base_url) if options.base_url else "",
+        prompts=prompts.hash,
+        encoders=options.encoders,
+        k=options.k,
+        rerank=options.rerank,
+        accept=options.accept,
+        colloquial=options.colloquial,
+        threshold=options.threshold,
+        duplicate=options.duplicate,
+        per_product=options.per_product,
+    )
