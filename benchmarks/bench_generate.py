@@ -63,9 +63,15 @@ def bench(name: str, catalogue: Path, convs: int, cwd: Path) -> None:
     times = seconds[large] / seconds[small]
     print(f"  {large} against {small}: {times:.2f} times the time for {large / small:.2f} times the rows")
     found = diversity(RunFolder.open(run).conversations())
-    print(f"  {found}")
+    distinct = ", ".join(f"Distinct-{n} {share:.3f}" for n, share in found.distinct.items())
+    top = found.top[0]
+    print(
+        f"  {distinct}; {found.words:.1f} words a turn; most frequent 4-gram {top.text!r} in {top.share:.2%} of turns"
+    )
     took, peak, out = measured("check", str(run), "--json", cwd=cwd)
-    print(f"  check in {took:.0f} s, peak {peak:.0f} MB: {out.strip()[:2000]}")
+    counts = json.loads(out)["counts"]
+    broken = {name: count for name, count in counts.items() if count} or "0 everywhere"
+    print(f"  check in {took:.0f} s, peak {peak:.0f} MB, {len(counts)} counts: {broken}")
 
 
 def main() -> None:

@@ -149,6 +149,7 @@ class Pipeline:
 
     async def _draw_all(self) -> None:
         live: set[asyncio.Task[None]] = set()
+        done: set[asyncio.Task[None]] = set()
         number = 0
         try:
             while self.totals.accepted < self.convs:
@@ -162,7 +163,7 @@ class Pipeline:
         finally:
             for task in live:
                 task.cancel()
-            await asyncio.gather(*live, return_exceptions=True)
+            await asyncio.gather(*live, *done, return_exceptions=True)
 
     async def _draw(self, number: int) -> None:
         """One draw, from person to verdict; what an earlier process finished is taken from the store."""

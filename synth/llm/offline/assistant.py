@@ -141,12 +141,14 @@ class Assistant:
         return grammar().say("recommend.note", rng, {**slots, "value": postmodifier(attribute, have[attribute], rng)})
 
     def _picture(self, card: ProductCard, slots: dict[str, str], rng: random.Random) -> str:
-        look = looks(card, rng)
-        shade = card.facets.get("colour")
-        if look and (not shade or rng.random() < 0.8):
+        """What the picture shows; that it shows one colour and nothing else is said of such products only."""
+        colour = card.facets.get("colour")
+        look = looks(card, rng) or (f"the {colour} colour" if colour else None)
+        busy = {"print", "accent"} & card.visual.keys() or card.facets.get("pattern", "plain") not in ("plain", "solid")
+        if colour and not busy and rng.random() < 0.2:
+            return grammar().say("recommend.pictureplain", rng, {**slots, "shade": colour})
+        if look:
             return grammar().say("recommend.picture", rng, {**slots, "look": look})
-        if shade:
-            return grammar().say("recommend.pictureplain", rng, {**slots, "shade": shade})
         return grammar().say("recommend.close", rng, slots)
 
 

@@ -282,10 +282,13 @@ def _person(view: UserView) -> dict[str, str]:
     article = "an" if job[0].lower() in "aeiou" else "a"
     who = f"my {view.recipient.relation}" if view.recipient else "me"
     life = voice(view).life
+    life = life if life.startswith("I") else life[0].lower() + life[1:]
+    if any(life.lower() in line.text.lower() for line in view.lines):
+        life = ""  # said before
     return {
         "event": that_event(view.scenario),
         "job": f"{article} {job}",
-        "life": life[0].lower() + life[1:] if not life.startswith("I") else life,
+        "life": life,
         "who": who,
     }
 
