@@ -35,7 +35,10 @@ def generate(
     checker: Annotated[str | None, typer.Option(help="Model of the check and the reviewer; default: --llm.")] = None,
     judge: Annotated[str | None, typer.Option(help="Model of the judge; default: --llm.")] = None,
     captioner: Annotated[
-        str | None, typer.Option(help="Model of the product summaries, or none; default: --llm, none when offline.")
+        str | None,
+        typer.Option(
+            help="Model that writes a summary of every product first (MUSE A.1); default: composed from records."
+        ),
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     in_flight: Annotated[int, typer.Option(help="Conversations at once.")] = 64,

@@ -75,8 +75,8 @@ def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Setting
     for role in ("rewriter", "checker", "judge"):
         given = getattr(options, role)
         models[role] = str(ModelName.parse(given)) if given else base
-    captioner = options.captioner or ("none" if base == "offline" else base)
-    models["captioner"] = "none" if captioner == "none" else str(ModelName.parse(captioner))
+    if options.captioner:
+        models["captioner"] = str(ModelName.parse(options.captioner))
     return Settings(
         catalogue=catalogue.info.fingerprint,
         scenarios=options.scenarios,
