@@ -26,7 +26,7 @@ from synth.corpora.records import (
     UserProfile,
 )
 from synth.graphs.settings import Settings
-from synth.traces.run import RowWriter, RunFolder, row
+from synth.traces.run import RunFolder, row
 
 MODELS = {"simulator": "offline", "rewriter": "offline", "checker": "offline", "judge": "offline", "captioner": "none"}
 PRODUCTS = 12
@@ -169,7 +169,8 @@ def make_run(
         "rejected": rejected,
     }
     for name, records in rows.items():
-        RowWriter(folder / f"{name}.jsonl", [row(record) for record in records]).close()
+        rows = "".join(row(record) + "\n" for record in records)
+        (folder / f"{name}.jsonl").write_text(rows, "utf-8", newline="\n")
     for conversation in kept:
         for product_id in {conversation.target_id, *(i for turn in conversation.turns for i in turn.products)}:
             for picture in catalogue[product_id].images:

@@ -266,7 +266,9 @@ def make(tmp_path: Path, prompts: Prompts) -> Callable[..., RunFolder]:
         scenarios = RowWriter(run.path / "scenarios.jsonl")
         scenarios.write(row(Scenario(id="s00000", text=SCENARIO, family="travel", origin="seed")))
         scenarios.close()
-        rows = RowWriter(run.path / "conversations.jsonl", map(row, conversations))
+        rows = RowWriter(run.path / "conversations.jsonl")
+        for conversation in conversations:
+            rows.write(row(conversation))
         rows.close()
         _log(run, conversations, catalogue, prompts, tamper)
         return run
@@ -504,7 +506,9 @@ def test_conversations_out_of_order_are_still_held_against_their_prompts(make: C
 
 def test_a_conversation_without_prompts_is_not_passed_over(make: Callable[..., RunFolder]) -> None:
     run = make([hit()])
-    rows = RowWriter(run.path / "conversations.jsonl", map(row, [hit(), change(hit(), id="c000003")]))
+    rows = RowWriter(run.path / "conversations.jsonl")
+    for conversation in (hit(), change(hit(), id="c000003")):
+        rows.write(row(conversation))
     rows.close()
     assert failed(check(run)) == {"broken structure": 1}
 

@@ -37,7 +37,9 @@ async def rewrite(dialogue: Dialogue, ask: Ask, *, colloquial: float, rng: rando
     final = []
     openings = {opening(turn.text) for turn in dialogue.turns if turn.act == "reject"}
     for turn, text, check in zip(dialogue.turns, texts, checks, strict=True):
-        problem = "" if check.same and text.strip() else check.reason or "the rewrite is empty"
+        problem = ""
+        if not check.same or not text.strip():
+            problem = check.reason or ("the check failed" if text.strip() else "the rewrite is empty")
         if turn.act == "reject" and not problem and opening(text) != opening(turn.text):
             problem = "it opens like another rejection" if opening(text) in openings else ""
             openings.add(opening(text))

@@ -33,7 +33,6 @@ def generate(
     llm: Annotated[str, typer.Option(help="offline, openai:MODEL or anthropic:MODEL.")] = "offline",
     rewriter: Annotated[str | None, typer.Option(help="Model of the rewriter; default: --llm.")] = None,
     checker: Annotated[str | None, typer.Option(help="Model of the check and the reviewer; default: --llm.")] = None,
-    judge: Annotated[str | None, typer.Option(help="Model of the judge; default: --llm.")] = None,
     captioner: Annotated[
         str | None,
         typer.Option(
@@ -57,7 +56,7 @@ def generate(
         float, typer.Option(help="Smallest accepted total of the reviewer's scores (0 to 30).")
     ] = 24.0,
     duplicate: Annotated[float, typer.Option(help="BLEU-4 above which a scenario or backstory is a repeat.")] = 0.6,
-    per_product: Annotated[int, typer.Option(help="Conversations that may end with the same target.")] = 25,
+    per_product: Annotated[int, typer.Option(help="Conversations per product at most, on average.")] = 25,
     prompts: Annotated[Path | None, typer.Option(help="Folder with prompt files that replace the package's.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start anew, even if there is a run with these settings.")
@@ -84,7 +83,6 @@ def generate(
         llm=llm,
         rewriter=rewriter,
         checker=checker,
-        judge=judge,
         captioner=captioner,
         base_url=base_url,
         encoders=tuple(encoder or ["bm25"]),
@@ -103,7 +101,7 @@ def generate(
             summary = run(options, bar)
         except KeyboardInterrupt:
             raise SynthError(
-                "Stopped. What is done is kept.", "Run the same command to go on.", Exit.INTERRUPTED
+                "Stopped. What is done is kept.", "Run the same command to go on (without --fresh).", Exit.INTERRUPTED
             ) from None
     totals = summary.totals
     facts = {

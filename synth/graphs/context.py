@@ -13,7 +13,7 @@ from synth.corpora.records import Ending, Retrieval
 from synth.llm.gateway import Gateway
 from synth.prompts.cards import Cards
 from synth.randomness import rng
-from synth.traces.events import ReviewEvent
+from synth.traces.events import Choice, ChoiceEvent, ReviewEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,11 @@ class Context:
     texts: list[str] = field(default_factory=list)
     review: ReviewEvent | None = None
     ended_by: Ending | None = None
+
+    def note(self, choice: Choice, reason: str) -> None:
+        """Puts a decision of the manager on record."""
+        step = str(self.dialogue.step)
+        self.dialogue.events.append(ChoiceEvent(step=step, choice=choice, reason=reason))
 
     def random(self, *place: str | int) -> random.Random:
         return rng(self.seed, "conversation", self.item, *place)

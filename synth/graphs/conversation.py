@@ -16,7 +16,6 @@ from synth.agents import chatter, manager, querier, user
 from synth.corpora.records import Ending
 from synth.graphs.context import Context
 from synth.llm.gateway import CallFailed
-from synth.traces.events import ChoiceEvent
 
 MAX_STEPS = 60
 """Super-steps a conversation can have at most, with a margin; LangGraph stops one that exceeds it."""
@@ -70,7 +69,9 @@ async def recommend(state: State, runtime: Runtime[Context]) -> State:
 
 
 async def chit_chat(state: State, runtime: Runtime[Context]) -> State:
-    await user.chit_chat(runtime.context.dialogue, runtime.context.ask)
+    context = runtime.context
+    context.note("chit_chat", "drawn beforehand")
+    await user.chit_chat(context.dialogue, context.ask)
     return {}
 
 
@@ -85,6 +86,7 @@ async def judge(state: State, runtime: Runtime[Context]) -> State:
     if state["product"] == context.dialogue.target.id:
         return {"verdict": "accept", "ended_by": "hit"}
     settles = context.rules.accept == "fit" and state["recommended"] >= context.schedule.settle_from
+    context.note("settle" if settles else "react", f"may settle from recommendation {context.schedule.settle_from} on")
     if settles and await user.fits(context.dialogue, context.ask):
         return {"verdict": "accept", "ended_by": "fit"}
     return {"verdict": "reject"}
@@ -110,9 +112,7 @@ async def accept(state: State, runtime: Runtime[Context]) -> State:
 async def hand_over(state: State, runtime: Runtime[Context]) -> State:
     """The round limit: the manager gives the assistant the target, and the conversation is marked as forced."""
     context = runtime.context
-    context.dialogue.events.append(
-        ChoiceEvent(step=str(context.dialogue.step), choice="hand_over", reason="round limit")
-    )
+    context.note("hand_over", "round limit")
     await chatter.recommend(context.dialogue, context.ask, context.dialogue.target, None)
     return {"ended_by": "forced", "product": context.dialogue.target.id}
 

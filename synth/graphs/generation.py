@@ -7,7 +7,8 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from synth.agents.captioner import caption
 from synth.corpora.attributes import brands
 from synth.corpora.catalogue import Catalogue
 from synth.corpora.records import Candidate, Product
+from synth.corpora.summary import compose
 from synth.errors import SynthError
 from synth.graphs.context import asker
 from synth.graphs.options import Options, check_options, resolve
-from synth.graphs.pipeline import Pipeline, Progress, Totals
+from synth.graphs.pipeline import Pipeline, Totals
+from synth.graphs.progress import Progress
 from synth.graphs.settings import Settings
 from synth.index import Index, Searcher, build_index, default_folder
-from synth.llm.gateway import Gateway
+from synth.llm.gateway import CallFailed, Gateway
 from synth.llm.offline import OfflineProvider
 from synth.llm.provider import ImageData, Provider
 from synth.llm.providers import open_provider
@@ -51,19 +54,6 @@ class Summary:
     calls: dict[str, int]
 
 
-class Silent:
-    """Progress that nobody watches."""
-
-    def stage(self, name: str, total: int, done: int = 0) -> None:
-        pass
-
-    def advance(self, done: int) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-
 def generate(options: Options, progress: Progress | None = None) -> Summary:
     """Starts, resumes or extends a run.
 
@@ -72,7 +62,7 @@ def generate(options: Options, progress: Progress | None = None) -> Summary:
         KeyboardInterrupt: stopped by Ctrl-C or `synth run stop`; what is done is kept.
     """
     check_options(options)
-    progress = progress or Silent()
+    progress = progress or Progress()
     started = time.monotonic()
     catalogue = _catalogue(options, progress)
     prompts = Prompts(options.prompts)
@@ -134,7 +124,7 @@ async def _bring_about(
             gateway,
             search,
             progress,
-            convs=options.convs,
+            convs=max(options.convs, run.accepted()),
             in_flight=options.in_flight,
         )
         return await pipeline.run()
@@ -213,7 +203,9 @@ def _providers(settings: Settings, catalogue: Catalogue, options: Options) -> di
         if name.provider == "offline":
             providers[name.provider] = OfflineProvider(catalogue)
         else:
-            providers[name.provider] = open_provider(name, base_url=options.base_url, image=load)
+            # The address is that of an OpenAI-compatible server; no other provider's key may go there.
+            base_url = options.base_url if name.provider == "openai" else None
+            providers[name.provider] = open_provider(name, base_url=base_url, image=load)
     return providers
 
 
@@ -231,7 +223,11 @@ async def _captioned(
 ) -> Catalogue:
     """The catalogue with a model's summaries, kept in the run; each product is asked for once (MUSE A.1)."""
     folder = run.path / "catalogue"
-    kept = Catalogue.open(folder, images=catalogue.images)
+    try:
+        kept = Catalogue.open(folder, images=catalogue.images)
+    except SynthError:  # a process died while it wrote the captioned records; the captions are in the log
+        run.keep_catalogue(catalogue, anew=True)
+        kept = Catalogue.open(folder, images=catalogue.images)
     if all("summary" in product.descriptions for product in kept):
         return kept
     progress.stage("captions", len(catalogue))
@@ -241,7 +237,12 @@ async def _captioned(
     async def one(number: int, product: Product) -> Product:
         nonlocal done
         async with slots:
-            captioned = await caption(product, asker(gateway, "caption", number))
+            try:
+                captioned = await caption(product, asker(gateway, "caption", number))
+            except CallFailed as error:
+                progress.note(f"{product.id}: {error}; its summary is composed from its record")
+                composed = {**product.descriptions, "summary": compose(product)}
+                captioned = product.model_copy(update={"descriptions": composed})
         done += 1
         progress.advance(done)
         return captioned
@@ -255,18 +256,24 @@ def _run(work: Coroutine[Any, Any, Totals], run: RunFolder) -> Totals:
 
     async def watched() -> Totals:
         task = asyncio.create_task(work)
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        while True:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; not the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        while not (run.path / "stop").exists():
             finished, _ = await asyncio.wait({task}, timeout=_STOP_POLL)
             if finished:
                 return task.result()
-            if (run.path / "stop").exists():
-                task.cancel()
+        task.cancel()
+        return await task
 
     try:
-        return asyncio.run(watched())
+        asyncio.get_running_loop()
+    except RuntimeError:
+        call: Callable[[], Totals] = lambda: asyncio.run(watched())  # noqa: E731
+    else:  # a notebook has a loop of its own
+        pool = ThreadPoolExecutor(1)
+        call = lambda: pool.submit(asyncio.run, watched()).result()  # noqa: E731
+    try:
+        return call()
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 

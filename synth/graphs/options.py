@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,7 +31,6 @@ class Options:
     llm: str = "offline"
     rewriter: str | None = None
     checker: str | None = None
-    judge: str | None = None
     captioner: str | None = None
     base_url: str | None = None
     encoders: tuple[str, ...] = ("bm25",)
@@ -56,7 +56,7 @@ def check_options(options: Options) -> None:
             raise SynthError(f"--{name.replace('_', '-')} must be 1 or more, not {value}.")
     if options.max_concurrency < 0:
         raise SynthError("--max-concurrency must be 0 (no limit) or more.")
-    for name, low, high in (("colloquial", 0, 1), ("duplicate", 0, 1), ("threshold", 0, 30)):
+    for name, low, high in (("colloquial", 0, 1), ("duplicate", 0.01, 1), ("threshold", 0, 30)):
         value = getattr(options, name)
         if not low <= value <= high:
             raise SynthError(f"--{name} must be between {low} and {high}, not {value:g}.")
@@ -72,7 +72,7 @@ def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Setting
     """
     base = str(ModelName.parse(options.llm))
     models = {"simulator": base, "captioner": "none"}
-    for role in ("rewriter", "checker", "judge"):
+    for role in ("rewriter", "checker"):
         given = getattr(options, role)
         models[role] = str(ModelName.parse(given)) if given else base
     if options.captioner:
@@ -82,7 +82,7 @@ def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Setting
         scenarios=options.scenarios,
         seed=options.seed,
         models=models,
-        base_url=public_url(options.base_url) if options.base_url else "",
+        base_url=_addresses(models, options.base_url),
         prompts=prompts.hash,
         encoders=options.encoders,
         k=options.k,
@@ -93,3 +93,13 @@ def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Setting
         duplicate=options.duplicate,
         per_product=options.per_product,
     )
+
+
+def _addresses(models: dict[str, str], base_url: str | None) -> str:
+    """Servers other than the providers' own, without credentials: from the flag, or the clients' own variables."""
+    providers = {model.partition(":")[0] for model in models.values()}
+    stated = {
+        "openai": base_url or os.environ.get("OPENAI_BASE_URL"),
+        "anthropic": os.environ.get("ANTHROPIC_BASE_URL"),
+    }
+    return " ".join(public_url(address) for name, address in stated.items() if name in providers and address)

@@ -11,7 +11,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from synth import __version__
 from synth.agents import manager
@@ -33,6 +32,7 @@ from synth.graphs.context import Context, Rules, asker
 from synth.graphs.conversation import MAX_STEPS, conversation_graph
 from synth.graphs.optimizer import optimizer_graph
 from synth.graphs.profiles import Surroundings, profiles_graph
+from synth.graphs.progress import Progress
 from synth.graphs.scenarios import make_scenarios
 from synth.graphs.sequence import Sequence
 from synth.graphs.settings import Settings
@@ -46,16 +46,6 @@ Search = Callable[[str, int, Collection[str]], Awaitable[list[Candidate]]]
 _LEAST_YIELD = 0.02
 _YIELD_WINDOW = 400
 """Draws without one acceptance, or a yield under `_LEAST_YIELD` after as many, after which a run gives up."""
-
-
-class Progress(Protocol):
-    """What a run tells whoever watches it."""
-
-    def stage(self, name: str, total: int, done: int = 0) -> None: ...
-
-    def advance(self, done: int) -> None: ...
-
-    def note(self, text: str) -> None: ...
 
 
 @dataclass
@@ -101,6 +91,7 @@ class Pipeline:
         self.targets = list(self.ids)
         rng(settings.seed, "targets").shuffle(self.targets)
         self.totals = Totals()
+        self._dry = ""
         self.scenarios: list[Scenario] = []
         self._profiles: dict[int, str] = {}
         self._finished: dict[int, str] = {}
@@ -187,7 +178,7 @@ class Pipeline:
         else:
             result = made
         if not stored:
-            events = [FilterEvent(filter=made.filter, reason=made.reason)] if isinstance(made, Rejected) else []
+            events = [FilterEvent(filter=result.filter, reason=result.reason)] if isinstance(result, Rejected) else []
             self.store.finish("profile", number, row(made), events)
         return result
 
@@ -225,6 +216,7 @@ class Pipeline:
             outcome: Conversation | Rejected = Rejected(
                 id=f"c{number:06d}", filter="failed", reason=str(error), profile=profile
             )
+            dialogue.events.append(FilterEvent(filter="failed", reason=str(error)))
         else:
             outcome = self._outcome(number, context)
         self.store.finish("conversation", number, row(outcome), dialogue.events)
@@ -272,6 +264,7 @@ class Pipeline:
         if isinstance(outcome, Rejected):
             totals.rejected[outcome.filter] += 1
             totals.since_accepted += 1
+            self._judge_yield()
             self._writers["rejected"].write(row(outcome))
             return
         totals.accepted += 1
@@ -293,22 +286,24 @@ class Pipeline:
         Raises:
             SynthError: the filters let nothing, or next to nothing, through.
         """
-        totals = self.totals
-        limit = self.settings.per_product * len(self.targets)
-        reasons = ", ".join(f"{n} {name}" for name, n in totals.rejected.most_common())
-        if number >= limit * 8:
-            why = f"every product was drawn {8 * self.settings.per_product} times"
-        elif totals.since_accepted >= _YIELD_WINDOW:
-            why = f"the last {totals.since_accepted} draws were all rejected"
-        elif totals.drawn >= _YIELD_WINDOW and totals.accepted < _LEAST_YIELD * totals.drawn:
-            why = f"only {totals.accepted} of {totals.drawn} draws were accepted"
-        else:
+        draws = 8 * self.settings.per_product * len(self.targets)
+        why = self._dry or (f"{draws} draws were made" if number >= draws else "")
+        if not why:
             return
+        reasons = ", ".join(f"{n} {name}" for name, n in self.totals.rejected.most_common())
         raise SynthError(
-            f"Stopped at {totals.accepted} of {self.convs} conversations: {why} (rejected so far: {reasons}).",
+            f"Stopped at {self.totals.accepted} of {self.convs} conversations: {why} (rejected so far: {reasons}).",
             f"What is done is in {self.run_folder.path}; see rejected.jsonl there for the reasons.",
             Exit.LIMIT,
         )
+
+    def _judge_yield(self) -> None:
+        """Notes when too little comes through; by number, so that it does not depend on what is in flight."""
+        totals = self.totals
+        if totals.since_accepted >= _YIELD_WINDOW:
+            self._dry = f"the last {totals.since_accepted} draws were all rejected"
+        elif totals.drawn >= _YIELD_WINDOW and totals.accepted < _LEAST_YIELD * totals.drawn:
+            self._dry = f"only {totals.accepted} of {totals.drawn} draws were accepted"
 
 
 def _read_profile(body: str) -> UserProfile | Rejected:

@@ -11,7 +11,8 @@ from synth.corpora.records import Record
 from synth.llm.provider import ModelName
 from synth.prompts.calls import Role
 
-ROLES: tuple[Role, ...] = ("simulator", "rewriter", "checker", "judge", "captioner")
+ROLES: tuple[Role, ...] = ("simulator", "rewriter", "checker", "captioner")
+"""The judge is no part of a run: it evaluates, and does not filter."""
 
 
 class Settings(Record):
@@ -24,7 +25,7 @@ class Settings(Record):
     models: dict[str, str]
     """`PROVIDER:MODEL` by role; `captioner` may be `none`: summaries are composed from the records."""
     base_url: str = ""
-    """Host of a compatible server, without credentials."""
+    """Addresses of servers other than the providers' own, without credentials."""
     prompts: str
     """Hash over all prompt files."""
     encoders: tuple[str, ...] = ("bm25",)
@@ -39,7 +40,7 @@ class Settings(Record):
     duplicate: float = Field(0.6, gt=0, le=1)
     """Sentence BLEU-4 above which a scenario or a backstory repeats an earlier one."""
     per_product: int = Field(25, ge=1)
-    """Conversations that may end with the same target."""
+    """Conversations per product at most, on average: a smaller catalogue is refused."""
 
     def identity(self) -> str:
         """12 hex digits over all of it."""

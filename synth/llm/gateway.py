@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from synth.errors import SynthError
+from synth.errors import Exit, SynthError
 from synth.llm.provider import ModelError, ModelName, Provider, Reply, Request
 from synth.prompts.calls import Call, Output, Role
 from synth.prompts.templates import Message, Prompts
@@ -25,6 +25,8 @@ from synth.traces.store import CallRow, Place, RunStore, text_hash
 O = TypeVar("O", bound=Output)  # noqa: E741
 
 MAX_TRIES = 6
+MAX_GIVEN_UP = 4
+"""Calls given up one after the other, with no answer between them, after which the provider counts as down."""
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _MAX_TOKENS = 2048
@@ -60,6 +62,7 @@ class Gateway:
         self.seed = seed
         self.counts: Counter[str] = Counter()
         """`asked` of a provider, `logged` (answered from the log), `retried`, `repaired`."""
+        self._given_up = 0
         self._slots = asyncio.Semaphore(max_concurrency) if max_concurrency else None
 
     async def ask(self, call: Call[Any, O], given: Any, stage: str, item: int, step: str) -> O:
@@ -139,12 +142,23 @@ class Gateway:
             except ModelError as error:
                 if error.fatal:
                     raise SynthError(f"{provider.name}: {error}") from error
+                if tries == MAX_TRIES:
+                    self._given_up += 1
+                if self._given_up >= MAX_GIVEN_UP:
+                    raise SynthError(
+                        f"{provider.name}: {self._given_up} calls running failed {MAX_TRIES} times each: {error}.",
+                        "Run the same command again once the provider answers.",
+                        Exit.LIMIT,
+                    ) from error
                 if not error.retry or tries == MAX_TRIES:
                     raise CallFailed(f"{request.call.name}: {error} (after {tries} tries)") from error
                 self.counts["retried"] += 1
                 await asyncio.sleep(_wait(request, tries, error.retry_after))
                 continue
-            return reply, time.perf_counter() - started, tries
+            self._given_up = 0
+            # A lone surrogate is valid JSON and no valid text.
+            text = reply.text.encode("utf-8", "replace").decode()
+            return reply._replace(text=text), time.perf_counter() - started, tries
         raise AssertionError("unreachable: the last try returns or raises")
 
 

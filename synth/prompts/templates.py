@@ -49,12 +49,13 @@ class Prompts:
         )
         environment.filters["product"] = _product_filter(self)
         environment.filters["record"] = record_text
+        environment.filters["data"] = lambda text: f"‹{_safe(text)}›"
         self._cards: dict[str, str] = {}
         self.prompts: dict[str, Prompt] = {}
         own = _user_files(folder)
         for name in CALLS:
             path = own.get(name)
-            text = path.read_text("utf-8") if path else _packaged(name)
+            text = _own(path) if path else _packaged(name)
             self.prompts[name] = _parse(environment, text, str(path or f"{name}.md"))
         digest = hashlib.blake2b(digest_size=8)
         for name in sorted(self.prompts):
@@ -150,6 +151,13 @@ def _user_files(folder: Path | None) -> dict[str, Path]:
         if name not in CALLS:
             raise SynthError(f"{path} is named after no agent call.", f"Known are: {', '.join(sorted(CALLS))}.")
     return files
+
+
+def _own(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SynthError(f"{path} cannot be read as UTF-8 text: {error}.") from error
 
 
 @cache

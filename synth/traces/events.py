@@ -8,6 +8,8 @@ from pydantic import Field, TypeAdapter
 
 from synth.corpora.records import Record, Retrieval, Scores
 
+Choice = Literal["multimodal", "text", "chit_chat", "react", "settle", "hand_over"]
+
 
 class RetrievalEvent(Record):
     """The querier's search and the reranker's choice."""
@@ -24,7 +26,7 @@ class ChoiceEvent(Record):
 
     kind: Literal["choice"] = "choice"
     step: str
-    choice: Literal["multimodal", "text", "chit_chat", "react", "settle", "hand_over"]
+    choice: Choice
     reason: str
 
 
@@ -49,7 +51,7 @@ class ReviewEvent(Record):
 
 
 class FilterEvent(Record):
-    """A draw that was refused before or after its conversation."""
+    """A draw that was refused, or whose conversation could not be brought to an end."""
 
     kind: Literal["filter"] = "filter"
     filter: str

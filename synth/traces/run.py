@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,6 +108,11 @@ class RunFolder:
 
     # ---- rows
 
+    def accepted(self) -> int:
+        """How many conversations the run has on file."""
+        path = self.path / "conversations.jsonl"
+        return path.read_bytes().count(b"\n") if path.is_file() else 0
+
     def scenarios(self) -> list[Scenario]:
         return list(read_rows(self.path / "scenarios.jsonl", Scenario))
 
@@ -126,10 +131,10 @@ class RunFolder:
         """The catalogue's records as they were; its pictures are those the conversations show."""
         return Catalogue.open(self.path / "catalogue", images=self.path / "images")
 
-    def keep_catalogue(self, catalogue: Catalogue) -> None:
-        """Copies the catalogue's records into the run."""
+    def keep_catalogue(self, catalogue: Catalogue, *, anew: bool = False) -> None:
+        """Copies the catalogue's records into the run; `anew` even if they are there."""
         target = self.path / "catalogue"
-        if (target / "catalogue.json").is_file():
+        if (target / "catalogue.json").is_file() and not anew:
             return
         target.mkdir(exist_ok=True)
         shutil.copyfile(catalogue.folder / "products.jsonl", target / "products.jsonl")
@@ -148,16 +153,24 @@ class RunFolder:
 
 
 class RowWriter:
-    """A JSONL file that grows row by row in order; opening it starts from the rows given, atomically."""
+    """A JSONL file that only grows. Rows that an earlier process has written are passed over as they come again."""
 
-    def __init__(self, path: Path, rows: Iterable[str] = ()) -> None:
-        write_atomically(path, "".join(row + "\n" for row in rows))
-        self._file = path.open("a", encoding="utf-8", newline="\n")
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self._file = path.open("r+b")
+        self._known = True
 
     def write(self, row: str) -> None:
-        self._file.write(row + "\n")
-
-    def flush(self) -> None:
+        line = row.encode() + b"\n"
+        if self._known:
+            start = self._file.tell()
+            if self._file.readline() == line:
+                return
+            # The end of what is known, or half a row of a process that died.
+            self._known = False
+            self._file.seek(start)
+            self._file.truncate()
+        self._file.write(line)
         self._file.flush()
 
     def close(self) -> None:

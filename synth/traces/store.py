@@ -98,7 +98,7 @@ class RunStore:
                 self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
                 self._db.execute("SELECT count(*) FROM meta")
             else:
-                self._db = sqlite3.connect(path, isolation_level=None)
+                self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 mode = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
                 if mode != "wal":
                     raise SynthError(
@@ -146,8 +146,7 @@ class RunStore:
             for text in row.messages:
                 digest = text_hash(text)
                 hashes += digest
-                if digest not in self._stored:
-                    self._stored.add(digest)
+                if digest not in self._stored and digest not in texts:
                     texts[digest] = _pack(text)
             place = row.place
             calls.append(
@@ -159,12 +158,14 @@ class RunStore:
             self._db.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", list(texts.items()))
             self._db.executemany(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 17)})", calls)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # this is a callback: whatever it is, those who wait must hear of it
+            self._roll_back()
             failure = store_failure(self.path, error)
             for committed in waiting:
                 if not committed.done():
                     committed.set_exception(failure)
             return
+        self._stored.update(texts)
         self._keys.update(row.key for row in rows)
         for committed in waiting:
             if not committed.done():
@@ -182,7 +183,12 @@ class RunStore:
             self._db.executemany("INSERT INTO events (stage, item, body) VALUES (?, ?, ?)", rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            self._roll_back()
             raise store_failure(self.path, error) from error
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def results(self, stage: str) -> dict[int, str]:
         """Finished items of a stage by number."""
@@ -237,7 +243,7 @@ class RunStore:
         return _unpack(row[0])
 
 
-def store_failure(path: Path, error: sqlite3.Error) -> SynthError:
+def store_failure(path: Path, error: Exception) -> SynthError:
     """A store error as one line."""
     if "full" in str(error):
         return SynthError(f"The disk with {path.parent} is full.", "Free some space and run the same command again.")

@@ -23,17 +23,22 @@ class Killer:
     def __init__(self, moment: str, count: int) -> None:
         self.moment, self.left = moment, count
 
+    def due(self, moment: str) -> bool:
+        self.left -= moment == self.moment
+        return moment == self.moment and self.left == 0
+
     def pass_by(self, moment: str) -> None:
-        if moment == self.moment:
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if self.due(moment):
+            self.kill()
+
+    def kill(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def install(killer: Killer, asked: Path) -> None:
     log = asked.open("a", encoding="utf-8")
     complete, commit, finish = OfflineProvider.complete, RunStore._commit, RunStore.finish
-    replace = os.replace
+    replace, write = os.replace, run_module.RowWriter.write
 
     async def completes(self: OfflineProvider, request: Request) -> Reply:
         log.write(" ".join(map(str, (*request.place, request.call.name))) + "\n")
@@ -57,11 +62,10 @@ def install(killer: Killer, asked: Path) -> None:
         killer.pass_by("after a rename")
 
     def writes(self: run_module.RowWriter, row: str) -> None:
-        half = len(row) // 2
-        self._file.write(row[:half])
-        self._file.flush()
-        killer.pass_by("half a row written")
-        self._file.write(row[half:] + "\n")
+        write(self, row)
+        if not self._known and killer.due("half a row written"):
+            self._file.truncate(self._file.tell() - len(row) // 2)
+            killer.kill()
 
     OfflineProvider.complete = completes  # type: ignore[method-assign]
     RunStore._commit = commits  # type: ignore[method-assign]

@@ -118,6 +118,8 @@ class Assistant:
             reply = grammar().say("chat.replypicture", rng, slots)
         else:
             reply = grammar().say("chat.reply", rng, slots)
+        if rng.random() < 0.5:
+            slots["title"] = self.shop.noun(card).bare  # "the sandals": it has been introduced
         return UtteranceOutput(text=f"{reply} {grammar().say('chat.back', rng, slots)}")
 
     def _reason(

@@ -163,13 +163,17 @@ class Shopper:
             "req": _said(requirement.attribute, requirement.value, requirement.text, rng),
             "who": f"my {view.recipient.relation}" if view.recipient else "me",
         }
-        parts = [grammar().say("accept.open", rng, slots)]
-        if features:
-            parts.append(grammar().say("accept.feature", rng, slots))
-        parts.append(grammar().say("accept.why", rng, slots))
-        if len(parts) < 3 or rng.random() < 0.3 * voice(view).talkative:
-            parts[-1] += " " + grammar().say("accept.close", rng, slots)
-        return UtteranceOutput(text=" ".join(parts))
+        for _ in range(_COMPOSITIONS):
+            parts = [grammar().say("accept.open", rng, slots)]
+            if features:
+                parts.append(grammar().say("accept.feature", rng, slots))
+            parts.append(grammar().say("accept.why", rng, slots))
+            if len(parts) < 3 or rng.random() < 0.3 * voice(view).talkative:
+                parts.append(grammar().say("accept.close", rng, slots))
+            text = " ".join(parts)
+            if sentences(text) <= 4:
+                break
+        return UtteranceOutput(text=text)
 
     def chit_chat(self, given: UserChatInput, rng: random.Random) -> UtteranceOutput:
         view, shown = given.view, given.shown

@@ -13,7 +13,7 @@ from synth.prompts.calls import Line, ProductCard
 RELATIONS: dict[str, tuple[Gender | None, bool]] = {
     **dict.fromkeys(
         """
-    sister mother mum aunt grandmother niece's wife girlfriend goddaughter's mother-in-law sister-in-law
+    sister mother mum aunt grandmother wife girlfriend mother-in-law sister-in-law
     """.split(),
         ("female", False),
     ),
