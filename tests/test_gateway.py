@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import model_validator
 
-from synth.errors import SynthError
+from synth.errors import Exit, SynthError
 from synth.llm import gateway as gateway_module
-from synth.llm.gateway import MAX_TRIES, CallFailed, Gateway
+from synth.llm.gateway import MAX_GIVEN_UP, MAX_TRIES, CallFailed, Gateway
 from synth.llm.provider import ModelError, ModelName, Reply, Request
 from synth.prompts.calls import GREET, AssistantView, Line, Role, TalkInput, UtteranceOutput
 from synth.prompts.templates import Prompts
@@ -283,3 +283,28 @@ def test_close_closes_the_providers(prompts: Prompts, store: RunStore) -> None:
     provider = Scripted(HELLO)
     asyncio.run(make(prompts, store, provider).close())
     assert provider.closed
+
+
+def test_a_provider_that_is_down_stops_the_run(prompts: Prompts, store: RunStore, waits: list[float]) -> None:
+    """A call or two may fail for good; several running, with no answer between them, mean that nobody is there."""
+    gateway = make(prompts, store, Scripted(ModelError("connection refused", retry=True)))
+    for item in range(MAX_GIVEN_UP - 1):
+        with pytest.raises(CallFailed):
+            greet(gateway, item)
+    with pytest.raises(SynthError, match="connection refused") as stopped:
+        greet(gateway, MAX_GIVEN_UP)
+    assert stopped.value.exit_code == Exit.LIMIT
+
+
+def test_an_answer_between_failures_counts(prompts: Prompts, store: RunStore, waits: list[float]) -> None:
+    down = [ModelError("busy", retry=True)] * MAX_TRIES
+    gateway = make(prompts, store, Scripted(*[*down, HELLO] * (MAX_GIVEN_UP + 1)))
+    for item in range(MAX_GIVEN_UP):
+        with pytest.raises(CallFailed):
+            greet(gateway, 2 * item)
+        assert greet(gateway, 2 * item + 1) == "Hello"
+
+
+def test_half_a_surrogate_pair_is_no_reason_to_hang(prompts: Prompts, store: RunStore) -> None:
+    gateway = make(prompts, store, Scripted('{"text": "Hello \ud83d"}'))
+    assert greet(gateway).startswith("Hello")

@@ -6,17 +6,23 @@ import asyncio
 import random
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from synth.agents import manager, scenario
 from synth.agents.persons import draw_person
+from synth.corpora.catalogue import Catalogue
+from synth.corpora.summary import compose
 from synth.graphs.conversation import conversation_graph
 from synth.graphs.generation import generate
 from synth.graphs.options import Options
 from synth.graphs.picture import mermaid
 from synth.graphs.sequence import Sequence
+from synth.llm.offline import OfflineProvider
+from synth.llm.provider import ModelError, ModelName, Reply, Request
+from synth.prompts.calls import CAPTION
 from synth.randomness import rng
 from synth.traces.run import RunFolder
 
@@ -136,6 +142,75 @@ def test_a_model_may_write_the_summaries(catalogue: Path, tmp_path: Path) -> Non
     store.close()
     assert counts["captioner.caption"] == len(captioned)
     assert generate(options).calls["captioner.caption"] == len(captioned)
+
+
+def test_captions_that_were_cut_off_are_written_again(catalogue: Path, tmp_path: Path) -> None:
+    """A process that dies between the records and what the catalogue says of them leaves two that do not fit."""
+    options = Options(catalog=catalogue, scenarios=60, convs=2, captioner="offline", out=tmp_path / "run")
+    generate(options)
+    folder = tmp_path / "run" / "catalogue"
+    (folder / "catalogue.json").write_bytes((catalogue / "catalogue.json").read_bytes())
+    before = (folder / "products.jsonl").read_bytes()
+    generate(options)
+    assert (folder / "products.jsonl").read_bytes() == before
+    RunFolder.open(tmp_path / "run").catalogue()
+
+
+def test_a_product_that_no_model_will_caption_keeps_a_composed_summary(
+    catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = next(iter(Catalogue.open(catalogue)))
+    complete = OfflineProvider.complete
+
+    async def refuses(self: OfflineProvider, request: Request) -> Reply:
+        if request.call is CAPTION and request.given.product.id == refused.id:
+            raise ModelError("refused")
+        return await complete(self, request)
+
+    monkeypatch.setattr(OfflineProvider, "complete", refuses)
+    generate(Options(catalog=catalogue, scenarios=60, convs=2, captioner="offline", out=tmp_path / "run"))
+    kept = RunFolder.open(tmp_path / "run").catalogue()[refused.id]
+    assert kept.descriptions["summary"] == compose(refused)
+
+
+def test_fewer_conversations_than_there_are_take_none_away(catalogue: Path, tmp_path: Path) -> None:
+    options = Options(catalog=catalogue, scenarios=60, convs=8, out=tmp_path / "run")
+    generate(options)
+    rows = (tmp_path / "run" / "conversations.jsonl").read_bytes()
+    assert generate(replace(options, convs=3)).accepted == 8
+    assert (tmp_path / "run" / "conversations.jsonl").read_bytes() == rows
+
+
+def test_a_compatible_servers_address_is_for_openai_only(
+    catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another provider's key must not go there."""
+    opened: dict[str, str | None] = {}
+
+    def opens(name: ModelName, *, base_url: str | None, image: object) -> OfflineProvider:
+        opened[name.provider] = base_url
+        return OfflineProvider(Catalogue.open(catalogue))
+
+    monkeypatch.setattr("synth.graphs.generation.open_provider", opens)
+    address = "http://127.0.0.1:9/v1"
+    options = Options(
+        catalog=catalogue,
+        scenarios=20,
+        convs=1,
+        llm="openai:tiny",
+        rewriter="anthropic:tiny",
+        base_url=address,
+        out=tmp_path / "run",
+    )
+    generate(options)
+    assert opened == {"openai": address, "anthropic": None}
+
+
+def test_it_runs_inside_a_running_loop(catalogue: Path, tmp_path: Path) -> None:
+    async def notebook() -> int:
+        return generate(Options(catalog=catalogue, scenarios=20, convs=1, out=tmp_path / "run")).accepted
+
+    assert asyncio.run(notebook()) == 1
 
 
 def test_the_readme_draws_the_graph_there_is() -> None:
