@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,17 +265,22 @@ def _run(work: Coroutine[Any, Any, Totals], run: RunFolder) -> Totals:
         task.cancel()
         return await task
 
+    def call() -> Totals:
+        return asyncio.run(watched())
+
+    try:
+        # A notebook has a running loop of its own in this thread.
+        return ThreadPoolExecutor(1).submit(call).result() if _loop_is_running() else call()
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _loop_is_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        call: Callable[[], Totals] = lambda: asyncio.run(watched())  # noqa: E731
-    else:  # a notebook has a loop of its own
-        pool = ThreadPoolExecutor(1)
-        call = lambda: pool.submit(asyncio.run, watched()).result()  # noqa: E731
-    try:
-        return call()
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        return False
+    return True
 
 
 @contextlib.contextmanager
