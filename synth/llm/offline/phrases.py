@@ -63,7 +63,7 @@ _PATTERN = {
 _TONE = "in a {v} tone|with a {v} look|that looks {v}|of a {v} kind"
 _LIGHTNESS = """in {a} shade|in {a} tone|of {a} hue|on the {v} side|that looks {v}|{v} in tone|with {a} finish
     |{v} to look at|in {a} colour|{v} in the photo"""
-_SEEN = {
+COMPARED = {
     "lightness": ("shade", "tone", "hue", "colour", "finish", "side", "in tone", "to look at", "in the photo"),
     "contrast": ("contrast", "contrasts"),
     "shape": ("shape", "outline", "silhouette"),
@@ -121,8 +121,8 @@ def postmodifiers(attribute: str, value: str) -> tuple[str, ...]:
         return (f"with touches of {value}", f"with {value} accents", f"with hints of {value}")
     if attribute == "lightness":
         return _forms(_LIGHTNESS.format(v=value, a=with_article(value)))
-    if attribute in _SEEN:
-        said = [f"{with_article(value) if noun in _COUNTED else value} {noun}" for noun in _SEEN[attribute]]
+    if attribute in COMPARED:
+        said = [f"{with_article(value) if noun in _COUNTED else value} {noun}" for noun in COMPARED[attribute]]
         return tuple(f"with {phrase}" for phrase in said)
     return _cut(attribute, value)
 
@@ -187,8 +187,8 @@ def postmodifier(attribute: str, value: str, rng: random.Random, *, plural: bool
 @cache
 def surfaces(attribute: str, value: str) -> frozenset[str]:
     """All ways in which a facet is said, lower case."""
-    if attribute in _SEEN:
-        return frozenset({*postmodifiers(attribute, value), *(f"{value} {noun}" for noun in _SEEN[attribute])})
+    if attribute in COMPARED:
+        return frozenset({*postmodifiers(attribute, value), *(f"{value} {noun}" for noun in COMPARED[attribute])})
     forms = set(postmodifiers(attribute, value))
     if attribute == "usage":
         # Bare usage words also name occasions ("a party"), so only the fixed phrases count.
@@ -204,4 +204,4 @@ def surfaces(attribute: str, value: str) -> frozenset[str]:
 
 def bare_surfaces(attribute: str, value: str) -> frozenset[str]:
     """Values as they stand alone, which only a rejection is searched for: elsewhere they mean too much else."""
-    return frozenset() if attribute in _SEEN else frozenset({value, adjective(attribute, value).lower()})
+    return frozenset() if attribute in COMPARED else frozenset({value, adjective(attribute, value).lower()})

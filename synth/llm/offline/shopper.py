@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from synth.corpora.records import Gender, Person, Recipient
 from synth.llm.offline.grammar import grammar
-from synth.llm.offline.phrases import NOUN_PHRASES, adjective, postmodifier
+from synth.llm.offline.phrases import COMPARED, NOUN_PHRASES, adjective, postmodifier
 from synth.llm.offline.shop import SILENT, Shop, card_facets
 from synth.llm.offline.wishes import Wishes, meets, outfit_phrase, question_about, suits_wearer, understand
 from synth.prompts.calls import (
@@ -186,12 +186,15 @@ class Shopper:
         return UtteranceOutput(text=grammar().say("chat.life", rng, slots))
 
     def differences(self, target: ProductCard, shown: ProductCard) -> list[Difference]:
-        """What the target has and the shown product has not, by attribute."""
+        """What the target has and the shown product has not, by attribute; pictures only where both were measured."""
         wanted, had = card_facets(target), card_facets(shown)
         return [
             Difference(attribute, value, had.get(attribute))
             for attribute, value in wanted.items()
-            if attribute not in _UNSPOKEN and had.get(attribute) != value and len(value) <= 40
+            if attribute not in _UNSPOKEN
+            and had.get(attribute) != value
+            and len(value) <= 40
+            and (attribute in had or attribute not in COMPARED)
         ]
 
     def _give(
