@@ -1,4 +1,4 @@
-"""What a product photograph shows, measured from its pixels: colours, tone, surface, outline.
+"""What a product photograph shows, measured from its pixels: colours, surface, light and shade, shape.
 
 Made for product photographs on a mostly plain ground. Where a measure is not clear it says nothing: what is said here
 is repeated to shoppers who see the picture.

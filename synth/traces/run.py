@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tomllib
@@ -215,7 +214,3 @@ def list_runs(folder: Path) -> list[RunFolder]:
 
 def row(record: Record) -> str:
     return record.model_dump_json()
-
-
-def as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
