@@ -97,7 +97,7 @@ def test_a_run_of_other_settings(catalogue: Path, tmp_path: Path) -> None:
 def test_a_run_of_another_format(catalogue: Path, tmp_path: Path) -> None:
     generate(Options(catalog=catalogue, scenarios=20, convs=1, out=tmp_path / "run"))
     config = tmp_path / "run" / "config.toml"
-    config.write_text(config.read_text("utf-8").replace("format = 1", "format = 99"), "utf-8")
+    config.write_text(config.read_text("utf-8").replace("format = 2", "format = 99"), "utf-8")
     line = fails("generate", "--catalog", catalogue, "--convs", "1", "--out", tmp_path / "run", cwd=tmp_path)
     assert "a run of format 99" in line
     assert "a run of format 99" in fails("check", tmp_path / "run", cwd=tmp_path)

@@ -232,7 +232,7 @@ def prompts_of(conversation: Conversation, cards: Cards, prompts: Prompts) -> li
             if turn.retrieval:
                 add(calls.QUERY, QueryInput(view), f"{n}.query")
                 candidates = tuple(cards[c.id] for c in turn.retrieval.candidates)
-                add(calls.RERANK, RerankInput(view, turn.retrieval.needs, candidates), f"{n}.rerank")
+                add(calls.RERANK, RerankInput(view, turn.retrieval.needs, (), candidates), f"{n}.rerank")
             given = RecommendInput(view, cards[turn.products[0]], handed_over=turn.retrieval is None)
             add(calls.RECOMMEND, given, f"{n}.recommend")
         lines.append(Line(turn.speaker, turn.act, draft))
@@ -288,11 +288,15 @@ def _log(run: RunFolder, conversations: Conversations, catalogue: Catalogue, pro
                 call, step, messages = tamper(prompt)
                 key = f"{number}.{step}".encode()
                 place = Place("conversation", draw, step)
-                rows.append(CallRow(key, place, call.name, call.side, "", "m", messages, (), "{}", 0, 0, 0, 0.0, 1))
+                rows.append(
+                    CallRow(key, place, call.name, call.side, "", "m", messages, (), "{}", 0, 0, 0, 0, 0, 0.0, 0.0, 1)
+                )
         # A rejected draw's calls are in the log as well, and are nobody's business here.
         rejected = Place("conversation", 1, "0.greet")
         rows.append(
-            CallRow(b"r", rejected, "chatter.greet", "assistant", "", "m", [BACKSTORY], (), "{}", 0, 0, 0, 0, 1)
+            CallRow(
+                b"r", rejected, "chatter.greet", "assistant", "", "m", [BACKSTORY], (), "{}", 0, 0, 0, 0, 0, 0.0, 0.0, 1
+            )
         )
         await asyncio.gather(*map(store.log, rows))
 

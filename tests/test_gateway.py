@@ -14,8 +14,12 @@ from pydantic import model_validator
 
 from synth.errors import Exit, SynthError
 from synth.llm import gateway as gateway_module
+from synth.llm.budget import Budget
+from synth.llm.courier import Direct, Tariff
 from synth.llm.gateway import MAX_GIVEN_UP, MAX_TRIES, CallFailed, Gateway
-from synth.llm.provider import ModelError, ModelName, Reply, Request
+from synth.llm.limiter import Limits
+from synth.llm.pricing import Price
+from synth.llm.provider import ModelError, ModelName, Reply, Request, Usage
 from synth.prompts.calls import GREET, AssistantView, Line, Role, TalkInput, UtteranceOutput
 from synth.prompts.templates import Prompts
 from synth.traces.store import RunStore
@@ -35,17 +39,16 @@ class Scripted:
     def __init__(self, *steps: Step) -> None:
         self.steps = list(steps)
         self.asked: list[Request] = []
-        self.closed = False
 
     async def complete(self, request: Request) -> Reply:
         self.asked.append(request)
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, ModelError):
             raise step
-        return Reply(step if isinstance(step, str) else await step(request), 11, 5, 3)
+        return Reply(step if isinstance(step, str) else await step(request), Usage(input=11, cached=3, output=5))
 
     async def close(self) -> None:
-        self.closed = True
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +77,23 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def make(prompts: Prompts, store: RunStore, provider: Scripted, *, model: ModelName = MODEL, **options: Any) -> Gateway:
+def make(
+    prompts: Prompts,
+    store: RunStore,
+    provider: Scripted,
+    *,
+    model: ModelName = MODEL,
+    limits: Limits = Limits(),
+    price: Price | None = None,
+    cap: float | None = None,
+    **options: Any,
+) -> Gateway:
     roles: tuple[Role, ...] = ("simulator", "rewriter", "checker", "judge", "captioner")
-    return Gateway(prompts, dict.fromkeys(roles, model), {model.provider: provider}, store, **{"seed": 1, **options})
+    budget = Budget(store, cap)
+    tariff = Tariff({str(model): price} if price else {}, None)
+    courier = Direct({model.provider: provider}, limits, budget, tariff)
+    models = dict.fromkeys(roles, model)
+    return Gateway(prompts, models, courier, tariff, budget, store, **{"seed": 1, **options})
 
 
 def greet(gateway: Gateway, item: int = 0, step: str = "greet", stage: str = "conversations") -> str:
@@ -106,7 +123,7 @@ def test_reply_is_committed_before_it_is_used(prompts: Prompts, store: RunStore)
 def test_logged_call_is_not_asked_again(prompts: Prompts, store: RunStore, tmp_path: Path) -> None:
     first = make(prompts, store, Scripted(HELLO))
     assert greet(first) == greet(first) == "Hello"
-    assert first.counts == {"asked": 1, "logged": 1}
+    assert first.counts == {"asked": 1, "answered": 1, "logged": 1}
     store.close()
     reopened = RunStore(tmp_path / "run.db")
     again = make(prompts, reopened, Scripted(ModelError("asked again", fatal=True)))
@@ -185,7 +202,7 @@ def test_retryable_errors_are_retried(prompts: Prompts, store: RunStore, waits: 
     provider = Scripted(ModelError("busy", retry=True), ModelError("busy", retry=True), HELLO)
     gateway = make(prompts, store, provider)
     assert greet(gateway) == "Hello"
-    assert gateway.counts == {"asked": 3, "retried": 2}
+    assert gateway.counts == {"asked": 3, "answered": 1, "retried": 2}
     assert 0.5 <= waits[0] <= 1 <= waits[1] <= 2
 
 
@@ -222,7 +239,7 @@ def test_other_errors_are_not_retried(prompts: Prompts, store: RunStore, waits: 
 
 def test_fatal_error_stops_the_run(prompts: Prompts, store: RunStore, waits: list[float]) -> None:
     provider = Scripted(ModelError("the server refused the key (401)", fatal=True), HELLO)
-    with pytest.raises(SynthError, match=r"^scripted: the server refused the key"):
+    with pytest.raises(SynthError, match=r"^openai: the server refused the key"):
         greet(make(prompts, store, provider))
     assert len(provider.asked) == 1 and not waits
 
@@ -256,7 +273,7 @@ def test_second_misfit_gives_the_call_up(prompts: Prompts, store: RunStore, repl
 # ---- concurrency ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("limit", "most"), [(1, 1), (3, 3), (0, 12)])
+@pytest.mark.parametrize(("limit", "most"), [(1, 1), (3, 3)])
 def test_calls_at_once(prompts: Prompts, store: RunStore, limit: int, most: int) -> None:
     running = 0
     highest = 0
@@ -270,19 +287,13 @@ def test_calls_at_once(prompts: Prompts, store: RunStore, limit: int, most: int)
         running -= 1
         return HELLO
 
-    gateway = make(prompts, store, Scripted(step), max_concurrency=limit)
+    gateway = make(prompts, store, Scripted(step), limits=Limits(max_concurrency=limit))
 
     async def run() -> None:
         await asyncio.gather(*(gateway.ask(GREET, GIVEN, "conversations", item, "greet") for item in range(12)))
 
     asyncio.run(run())
     assert highest == most
-
-
-def test_close_closes_the_providers(prompts: Prompts, store: RunStore) -> None:
-    provider = Scripted(HELLO)
-    asyncio.run(make(prompts, store, provider).close())
-    assert provider.closed
 
 
 def test_a_provider_that_is_down_stops_the_run(prompts: Prompts, store: RunStore, waits: list[float]) -> None:

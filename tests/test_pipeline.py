@@ -187,11 +187,11 @@ def test_a_compatible_servers_address_is_for_openai_only(
     """Another provider's key must not go there."""
     opened: dict[str, str | None] = {}
 
-    def opens(name: ModelName, *, base_url: str | None, image: object) -> OfflineProvider:
+    def opens(name: ModelName, *, base_url: str | None, pictures: object, timeout: float) -> OfflineProvider:
         opened[name.provider] = base_url
         return OfflineProvider(Catalogue.open(catalogue))
 
-    monkeypatch.setattr("synth.graphs.generation.open_provider", opens)
+    monkeypatch.setattr("synth.graphs.models.open_provider", opens)
     address = "http://127.0.0.1:9/v1"
     options = Options(
         catalog=catalogue,

@@ -29,6 +29,8 @@ class Schedule(NamedTuple):
     """After recommendation n (from 0): small talk before the user decides?"""
     settle_from: int
     """Number of recommendations after which the user also takes another product than the one in mind."""
+    recommendations: int = MAX_RECOMMENDATIONS
+    """The last of them is the hand-over."""
 
 
 def schedule(rng: random.Random) -> Schedule:

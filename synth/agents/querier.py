@@ -31,7 +31,7 @@ async def choose(dialogue: Dialogue, ask: Ask, search: Search, *, k: int, rerank
     chosen, reason = found[0].id, "first in the index's order"
     if rerank and len(found) > 1:
         candidates = tuple(dialogue.cards[c.id] for c in found)
-        chosen, reason = await _rerank(ask, RerankInput(view, query.needs, candidates), step)
+        chosen, reason = await _rerank(ask, RerankInput(view, query.needs, tuple(query.clarified), candidates), step)
     retrieval = Retrieval(
         needs=query.needs, query=query.query, candidates=tuple(found), excluded=excluded, chosen=chosen, reason=reason
     )

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from synth.agents.dialogue import Ask, Dialogue
 from synth.llm.gateway import CallFailed
 from synth.prompts import calls
-from synth.prompts.calls import AcceptInput, AnswerInput, JudgeFitInput, NeedInput, RejectInput, UserChatInput
+from synth.prompts.calls import (
+    AcceptInput,
+    AnswerInput,
+    Difference,
+    JudgeFitInput,
+    NeedInput,
+    ProductCard,
+    RejectInput,
+    UserChatInput,
+)
 from synth.text import opening
+
+Compare = Callable[[ProductCard, ProductCard], Awaitable[tuple[Difference, ...]]]
+"""(target, shown) → differences."""
 
 
 async def need(dialogue: Dialogue, ask: Ask) -> None:
@@ -35,10 +49,15 @@ async def fits(dialogue: Dialogue, ask: Ask) -> bool:
     return (await ask(calls.JUDGE_FIT, given, f"{dialogue.step}.judge")).verdict
 
 
-async def reject(dialogue: Dialogue, ask: Ask) -> bool:
-    """Turns the product down with its differences; False where there is none that matters."""
+async def reject(dialogue: Dialogue, ask: Ask, compare: Compare | None = None) -> bool:
+    """Turns the product down with its differences; False where there is none that matters.
+
+    Args:
+        compare: compares the pair once for all conversations; without it the rejection compares for itself.
+    """
     shown = dialogue.last_shown
-    given = RejectInput(dialogue.user_view(), shown, tuple(dialogue.openings))
+    differences = await compare(dialogue.target, shown) if compare else None
+    given = RejectInput(dialogue.user_view(), shown, tuple(dialogue.openings), differences)
     reply = await ask(calls.REJECT, given, f"{dialogue.step}.reject")
     if reply.reasons and opening(reply.text) in dialogue.openings:
         reply = await ask(calls.REJECT, given, f"{dialogue.step}.reject.again")

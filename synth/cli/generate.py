@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synth.errors import Exit, SynthError
+
+if TYPE_CHECKING:
+    from synth.graphs.estimate import Estimate
+    from synth.graphs.options import Options
 
 
 class Accept(StrEnum):
@@ -20,6 +26,23 @@ class Accept(StrEnum):
 class Rerank(StrEnum):
     model = "model"
     none = "none"
+
+
+class Images(StrEnum):
+    full = "full"
+    low = "low"
+    described = "described"
+
+
+class Comparisons(StrEnum):
+    inline = "inline"
+    shared = "shared"
+
+
+class Mode(StrEnum):
+    online = "online"
+    batch = "batch"
+    auto = "auto"
 
 
 def generate(
@@ -36,12 +59,56 @@ def generate(
     captioner: Annotated[
         str | None,
         typer.Option(
-            help="Model that writes a summary of every product first (MUSE A.1); default: composed from records."
+            help="Model that writes a summary of every product first (MUSE A.1) or, with --images described, "
+            "describes the pictures. Default: summaries are composed from records; --llm describes."
         ),
     ] = None,
-    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Address of an OpenAI-compatible server; it needs no key.")
+    ] = None,
+    temperature: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=T",
+            help="Another temperature than the paper's (simulator 0.1 to 0.2, rewriter 1, checker 0); may repeat.",
+        ),
+    ] = None,
+    thinking_tokens: Annotated[int, typer.Option(help="What a reasoning model may think before each answer.")] = 0,
+    images: Annotated[
+        Images,
+        typer.Option(
+            help="full: as they are; low: small, and only in calls that must look; described: each described once."
+        ),
+    ] = Images.low,
+    comparisons: Annotated[
+        Comparisons,
+        typer.Option(
+            help="inline: a rejection compares for itself; shared: a pair of products is compared once for all "
+            "conversations, for small catalogues."
+        ),
+    ] = Comparisons.inline,
+    mode: Annotated[
+        Mode,
+        typer.Option(help="batch: all calls in the provider's batches, at half price; auto: the last few one by one."),
+    ] = Mode.online,
+    max_usd: Annotated[float | None, typer.Option(help="Money cap over all starts of the run, in USD.")] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL=IN/OUT", help="Price of a model in USD per million tokens (or IN/CACHED/OUT); may repeat."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print calls, tokens, money and hours expected, and stop.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
     in_flight: Annotated[int, typer.Option(help="Conversations at once.")] = 64,
-    max_concurrency: Annotated[int, typer.Option(help="Model calls at once; 0 for no limit.")] = 0,
+    max_concurrency: Annotated[
+        int, typer.Option(help="Calls at once to one model at most; 0: found by itself from errors and latency.")
+    ] = 0,
+    rpm: Annotated[int, typer.Option(help="Calls a minute to one model at most; 0 for no limit.")] = 0,
+    tpm: Annotated[int, typer.Option(help="Tokens a minute to one model at most; 0 for no limit.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds for one call.")] = 120.0,
     encoder: Annotated[list[str] | None, typer.Option(help="Encoder of the index: bm25, minilm; may repeat.")] = None,
     retrieve: Annotated[int, typer.Option(help="Products retrieved for each recommendation.")] = 10,
     rerank: Annotated[
@@ -85,6 +152,16 @@ def generate(
         checker=checker,
         captioner=captioner,
         base_url=base_url,
+        temperatures=tuple(temperature or ()),
+        thinking=thinking_tokens,
+        images=images.value,
+        comparisons=comparisons.value,
+        mode=mode.value,
+        max_usd=max_usd,
+        prices=tuple(price or ()),
+        rpm=rpm,
+        tpm=tpm,
+        timeout=timeout,
         encoders=tuple(encoder or ["bm25"]),
         k=retrieve,
         rerank=rerank.value,
@@ -96,9 +173,20 @@ def generate(
         prompts=prompts,
         fresh=fresh,
     )
+    if dry_run:
+        _dry_run(options, quiet=quiet, as_json=as_json)
+        return
+    # Asked only where somebody is there to answer.
+    asks = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or quiet or as_json)
     with Bar(quiet=quiet or as_json) as bar:
+
+        def confirm(expected: Estimate) -> bool:
+            with bar.paused():
+                print_estimate(expected)
+                return typer.confirm("Go on?", default=True, err=True)
+
         try:
-            summary = run(options, bar)
+            summary = run(options, bar, confirm if asks else None)
         except KeyboardInterrupt:
             raise SynthError(
                 "Stopped. What is done is kept.", "Run the same command to go on (without --fresh).", Exit.INTERRUPTED
@@ -113,12 +201,58 @@ def generate(
         "endings": dict(totals.endings.most_common()),
         "utterances": round(totals.turns / max(totals.accepted, 1), 2),
         "calls": sum(summary.calls.values()),
+        "usd": round(summary.usd, 6),
         "seconds": round(summary.seconds, 1),
     }
     if as_json:
         print(json.dumps(facts))
     elif not quiet:
         _print_summary(facts, offline=llm == "offline")
+
+
+def _dry_run(options: Options, *, quiet: bool, as_json: bool) -> None:
+    from synth.cli.progress import Bar
+    from synth.graphs.estimate import estimate
+    from synth.graphs.options import check_options
+
+    check_options(options)
+    with Bar(quiet=quiet or as_json) as bar:
+        expected = estimate(options, bar)
+    if as_json:
+        facts = asdict(expected)
+        for name in ("calls", "input_tokens", "image_tokens", "output_tokens", "usd"):
+            facts[name] = getattr(expected, name)
+        print(json.dumps(facts))
+    else:
+        print_estimate(expected)
+
+
+def print_estimate(expected: Estimate) -> None:
+    """Shows what a run is expected to come to."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("call", "model", "calls", "input", "of it images", "output", "USD"):
+        table.add_column(column, justify="left" if column in ("call", "model") else "right")
+    for line in sorted(expected.lines, key=lambda line: -line.usd or -line.calls):
+        counts = (line.calls, line.input_tokens, line.image_tokens, line.output_tokens)
+        table.add_row(line.call, line.model, *(f"{count:,.0f}" for count in counts), f"{line.usd:,.4f}")
+    counts = (expected.calls, expected.input_tokens, expected.image_tokens, expected.output_tokens)
+    table.add_row("all", "", *(f"{count:,.0f}" for count in counts), f"{expected.usd:,.4f}", style="bold")
+    console = Console(highlight=False, markup=False)
+    console.print(f"Expected for {expected.convs} conversations, from {expected.sample} played offline:")
+    console.print(table)
+    how = "in batches" if expected.batch else "one by one"
+    price = f"about {expected.usd:,.2f} USD {how}" if expected.known else "of unknown price (see --price)"
+    console.print(
+        f"{expected.calls:,.0f} calls, {price}; the first conversation, with the scenarios, "
+        f"{expected.usd_first:,.4f} USD."
+    )
+    console.print(
+        f"Online about {expected.hours_online:,.1f} h; in batches {expected.waves} waves a generation, about "
+        f"{expected.hours_batch:,.0f} h at 20 minutes a batch."
+    )
 
 
 def _print_summary(facts: dict[str, object], *, offline: bool) -> None:
@@ -129,9 +263,12 @@ def _print_summary(facts: dict[str, object], *, offline: bool) -> None:
     print(f"\n{facts['accepted']} conversations in {facts['run']}")
     print(f"  drawn {facts['drawn']}, rejected {counts(facts['rejected'])}")
     print(f"  endings: {counts(facts['endings'])}; {facts['utterances']} utterances a conversation")
-    print(f"  {facts['calls']} model calls in the log, {facts['seconds']} s")
+    money = f", {facts['usd']:.4f} USD" if facts["usd"] else ""
+    print(f"  {facts['calls']} model calls in the log, {facts['seconds']} s{money}")
     if offline:
         print("  made by the offline simulator: for tests, first looks, and data whose answer is known")
     print("Next:")
     print(f"  synth check {facts['run']}")
     print(f"  synth export {facts['run']} --format hf")
+    if facts["usd"]:
+        print(f"  synth run cost {facts['run']}")

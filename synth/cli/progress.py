@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +21,15 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed else "–/s", style="progress.data.speed")
 
 
+class _Cost(ProgressColumn):
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def render(self, task: Any) -> Text:
+        return Text(self._progress.cost())
+
+
 class Bar(Progress):
     """Shows stages on a terminal as bars, otherwise as a line now and then; tells the log as well."""
 
@@ -31,6 +42,7 @@ class Bar(Progress):
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
+            _Cost(self),
             console=console,
             disable=quiet or not console.is_terminal,
         )
@@ -46,6 +58,13 @@ class Bar(Progress):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Takes the bars off the terminal while somebody is asked something."""
+        self._bars.stop()
+        yield
+        self._bars.start()
 
     def stage(self, name: str, total: int) -> None:
         self._task = self._bars.add_task(name, total=total)

@@ -16,9 +16,10 @@ import typer
 from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
+    from synth.traces.cost import Cost, Spending
     from synth.traces.run import RunFolder
 
-app = typer.Typer(no_args_is_help=True, help="List runs, look at one while it works, stop it.")
+app = typer.Typer(no_args_is_help=True, help="List runs, look at one while it works, see what it cost, stop it.")
 
 _POLL = 0.2
 """Seconds between looks at a run that is asked to stop."""
@@ -76,6 +77,24 @@ def status(run: Run, as_json: Json = False) -> None:
         print("The command that started it goes on with it.")
 
 
+@app.command("cost")
+def cost(
+    run: Run,
+    as_json: Json = False,
+    conversations: Annotated[int, typer.Option(help="How many of the dearest draws to list.")] = 5,
+) -> None:
+    """Calls, tokens and money by agent, model and conversation, and what failures and kills cost."""
+    from synth.traces.cost import read_cost
+
+    folder = locate(run)
+    with closing(folder.store()) as store:
+        facts = read_cost(store, running=is_running(folder))
+    if as_json:
+        print(json.dumps(facts.model_dump(mode="json")))
+        return
+    _print_cost(facts, conversations)
+
+
 @app.command("stop")
 def stop(
     run: Run,
@@ -101,6 +120,43 @@ def stop(
     facts = _overview(folder)
     print(f"Stopped {folder.path} at {_progress(facts)} conversations. What is done is kept.")
     print("The command that started it goes on with it.")
+
+
+def _print_cost(facts: Cost, conversations: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    columns = ("calls", "input", "cached", "images", "output", "seconds", "USD")
+    for title, rows in (("agent", facts.by_call), ("model", facts.by_model), ("stage", facts.by_stage)):
+        table = Table(box=None, pad_edge=False)
+        table.add_column(title)
+        for column in columns:
+            table.add_column(column, justify="right")
+        for name, line in rows.items():
+            table.add_row(name, *_spending(line))
+        if title == "agent":
+            table.add_row("all", *_spending(facts.all), style="bold")
+        console.print(table, "")
+    if facts.all.usd:
+        draws = sorted(facts.by_draw.items(), key=lambda entry: -entry[1].usd)[:conversations]
+        if facts.by_draw:
+            each = sum(line.usd for line in facts.by_draw.values()) / len(facts.by_draw)
+            console.print(f"{len(facts.by_draw)} draws, {each:.5f} USD each; the dearest:")
+            for draw, line in draws:
+                console.print(f"  {draw}: {line.calls} calls, {line.usd:.5f} USD")
+    share = facts.all.cached_tokens / facts.all.input_tokens if facts.all.input_tokens else 0.0
+    console.print(f"{share:.1%} of the input came from prefix caches.")
+    for kind, line in facts.without_reply.items():
+        console.print(f"{line.calls} tries {kind}: {line.usd:.5f} USD")
+    if facts.batches:
+        console.print(f"{facts.batches} batches")
+    console.print(f"Together {facts.usd:.4f} USD.")
+
+
+def _spending(line: Spending) -> tuple[str, ...]:
+    counts = (line.calls, line.input_tokens, line.cached_tokens, line.image_tokens, line.output_tokens)
+    return (*(f"{count:,}" for count in counts), f"{line.seconds:,.0f}", f"{line.usd:.4f}")
 
 
 def locate(run: Path) -> RunFolder:

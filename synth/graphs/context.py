@@ -9,8 +9,10 @@ from typing import Any
 from synth.agents.dialogue import Ask, Dialogue
 from synth.agents.manager import Schedule
 from synth.agents.querier import Search
+from synth.agents.user import Compare
 from synth.corpora.records import Ending, Retrieval
 from synth.llm.gateway import Gateway
+from synth.prompts.calls import DIFFER, Difference, DifferInput, ProductCard
 from synth.prompts.cards import Cards
 from synth.randomness import rng
 from synth.traces.events import Choice, ChoiceEvent, ReviewEvent
@@ -41,6 +43,7 @@ class Context:
     rules: Rules
     seed: int
     item: int
+    compare: Compare | None = None
     retrieval: Retrieval | None = None
     texts: list[str] = field(default_factory=list)
     review: ReviewEvent | None = None
@@ -62,3 +65,13 @@ def asker(gateway: Gateway, stage: str, item: int) -> Ask:
         return await gateway.ask(call, given, stage, item, step)
 
     return ask
+
+
+def comparer(gateway: Gateway) -> Compare:
+    """Compares two products in a call that all conversations with the pair share."""
+
+    async def compare(target: ProductCard, shown: ProductCard) -> tuple[Difference, ...]:
+        output = await gateway.ask_shared(DIFFER, DifferInput(target, shown), f"differ.{target.id}.{shown.id}")
+        return tuple(output.differences)
+
+    return compare

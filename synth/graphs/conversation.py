@@ -95,7 +95,7 @@ async def judge(state: State, runtime: Runtime[Context]) -> State:
 async def reject(state: State, runtime: Runtime[Context]) -> State:
     """A user who finds no difference that matters takes the product after all, if it meets what they asked for."""
     context = runtime.context
-    if await user.reject(context.dialogue, context.ask):
+    if await user.reject(context.dialogue, context.ask, context.compare):
         return {"verdict": "reject"}
     if context.rules.accept == "target" or not await user.fits(context.dialogue, context.ask):
         raise CallFailed("user: neither rejects nor accepts the product")
@@ -125,10 +125,10 @@ def after_judgement(state: State) -> Literal["accept", "reject"]:
     return state["verdict"]
 
 
-def after_rejection(state: State) -> Literal["accept", "query", "hand_over"]:
+def after_rejection(state: State, runtime: Runtime[Context]) -> Literal["accept", "query", "hand_over"]:
     if state["verdict"] == "accept":
         return "accept"
-    return "query" if state["recommended"] < manager.MAX_RECOMMENDATIONS - 1 else "hand_over"
+    return "query" if state["recommended"] < runtime.context.schedule.recommendations - 1 else "hand_over"
 
 
 @cache

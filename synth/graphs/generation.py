@@ -7,11 +7,11 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from synth import __version__
 from synth.agents.captioner import caption
@@ -21,19 +21,31 @@ from synth.corpora.records import Candidate, Product
 from synth.corpora.summary import compose
 from synth.errors import SynthError
 from synth.graphs.context import asker
+from synth.graphs.models import (
+    check_models,
+    frozen_prices,
+    open_gateway,
+    open_pictures,
+    open_providers,
+    run_prices,
+)
 from synth.graphs.options import Options, check_options, resolve
 from synth.graphs.pipeline import Pipeline, Totals
 from synth.graphs.progress import Progress
 from synth.graphs.settings import Settings
 from synth.index import Index, Searcher, build_index, default_folder
 from synth.llm.gateway import CallFailed, Gateway
-from synth.llm.offline import OfflineProvider
-from synth.llm.provider import ImageData, Provider
-from synth.llm.providers import open_provider
+from synth.llm.pricing import Price
+from synth.llm.provider import Provider
 from synth.prompts.templates import Prompts
 from synth.traces.run import RunFolder, list_runs
 from synth.traces.store import RunStore
 
+if TYPE_CHECKING:
+    from synth.graphs.estimate import Estimate
+
+T = TypeVar("T")
+Confirm = Callable[["Estimate"], bool]
 SAMPLE = "sample"
 SAMPLE_PRODUCTS = 2000
 _STOP_POLL = 0.5
@@ -52,25 +64,31 @@ class Summary:
     totals: Totals
     seconds: float
     calls: dict[str, int]
+    usd: float
+    """Spent on the run over all its starts, lost calls at their worst case."""
 
 
-def generate(options: Options, progress: Progress | None = None) -> Summary:
+def generate(options: Options, progress: Progress | None = None, confirm: Confirm | None = None) -> Summary:
     """Starts, resumes or extends a run.
 
+    Args:
+        confirm: shown what a run with a paid model is expected to cost, before anything is paid; False stops.
+
     Raises:
-        SynthError: an input is wrong, a filter lets nothing through, or no model call can work.
-        KeyboardInterrupt: stopped by Ctrl-C or `synth run stop`; what is done is kept.
+        SynthError: an input is wrong, a filter lets nothing through, no model call can work, or the cap is reached.
+        KeyboardInterrupt: stopped by Ctrl-C or `synth run stop`, or not confirmed; what is done is kept.
     """
     check_options(options)
     progress = progress or Progress()
     started = time.monotonic()
-    catalogue = _catalogue(options, progress)
-    prompts = Prompts(options.prompts)
+    catalogue = open_catalogue(options, progress)
+    prompts = Prompts(options.prompts, options.images)
     settings = resolve(options, catalogue, prompts)
     run, resumed = find_run(options, settings, catalogue)
-    providers = _providers(settings, catalogue, options)
+    prices = _agree(options, settings, catalogue, run, resumed, progress, confirm)
     if not resumed:
-        run.create({"synth": __version__, "catalogue_name": catalogue.info.name, **settings.model_dump(mode="json")})
+        known = {"synth": __version__, "catalogue_name": catalogue.info.name}
+        run.create({**known, **settings.model_dump(mode="json"), **frozen_prices(prices)})
     run.lock()
     try:
         (run.path / "stop").unlink(missing_ok=True)
@@ -78,7 +96,8 @@ def generate(options: Options, progress: Progress | None = None) -> Summary:
             progress.note(f"{'resuming' if resumed else 'starting'} {run.path}")
             store.set_meta("convs", max(options.convs, store.meta("convs") or 0))
             run.keep_catalogue(catalogue)
-            totals = _run(_bring_about(options, settings, run, store, catalogue, prompts, providers, progress), run)
+            work = _bring_about(options, settings, run, store, catalogue, prompts, prices, progress)
+            totals, usd = _run(work, run)
             store.set_meta("finished", True)
             calls = store.call_counts()
     finally:
@@ -92,7 +111,52 @@ def generate(options: Options, progress: Progress | None = None) -> Summary:
         totals=totals,
         seconds=time.monotonic() - started,
         calls=calls,
+        usd=usd,
     )
+
+
+def _agree(
+    options: Options,
+    settings: Settings,
+    catalogue: Catalogue,
+    run: RunFolder,
+    resumed: bool,
+    progress: Progress,
+    confirm: Confirm | None,
+) -> dict[str, Price]:
+    """Prices of the run's models, once the servers are there and the money is agreed to.
+
+    Raises:
+        SynthError: a server, a key or a model is not there; the cap is lower than one conversation.
+        KeyboardInterrupt: not confirmed.
+    """
+    providers = open_providers(settings, catalogue, open_pictures(catalogue, settings), options)
+    frozen = run.config().get("prices") if resumed else None
+    prices = run_prices(settings, providers, options, frozen)
+    left = options.convs - run.accepted() if resumed else options.convs
+    if left <= 0 or all(name.provider == "offline" for name in settings.model_names().values()):
+        return prices
+    in_loop(_check_and_close(settings, providers))
+    if prices and (confirm or options.max_usd is not None):
+        from synth.graphs.estimate import estimate
+
+        expected = estimate(options, progress)
+        if options.max_usd is not None and not resumed and options.max_usd < expected.usd_first:
+            raise SynthError(
+                f"--max-usd {options.max_usd:g} is less than one conversation is expected to cost with the scenarios "
+                f"before it ({expected.usd_first:.4f} USD).",
+                "Raise it, ask for fewer --scenarios, or use a cheaper model.",
+            )
+        if confirm and not confirm(expected):
+            raise KeyboardInterrupt
+    return prices
+
+
+async def _check_and_close(settings: Settings, providers: Mapping[str, Provider]) -> None:
+    try:
+        await check_models(settings, providers)
+    finally:
+        await asyncio.gather(*(provider.close() for provider in providers.values()))
 
 
 async def _bring_about(
@@ -102,14 +166,15 @@ async def _bring_about(
     store: RunStore,
     catalogue: Catalogue,
     prompts: Prompts,
-    providers: dict[str, Provider],
+    prices: Mapping[str, Price],
     progress: Progress,
-) -> Totals:
-    gateway = Gateway(
-        prompts, settings.model_names(), providers, store, seed=settings.seed, max_concurrency=options.max_concurrency
-    )
-    try:
-        if settings.models["captioner"] != "none":
+) -> tuple[Totals, float]:
+    """What became of the draws, and USD spent over all starts."""
+    pictures = open_pictures(catalogue, settings)
+    providers = open_providers(settings, catalogue, pictures, options)
+    async with open_gateway(options, settings, prompts, providers, pictures, prices, store, progress) as gateway:
+        progress.watch(gateway)
+        if settings.captions:
             catalogue = await _captioned(catalogue, run, gateway, options.in_flight, progress)
         searcher = Searcher(_index(catalogue, settings.encoders, progress))
 
@@ -126,10 +191,9 @@ async def _bring_about(
             progress,
             convs=max(options.convs, run.accepted()),
             in_flight=options.in_flight,
+            batched=options.mode != "online",
         )
-        return await pipeline.run()
-    finally:
-        await gateway.close()
+        return await pipeline.run(), gateway.budget.spent
 
 
 def find_run(options: Options, settings: Settings, catalogue: Catalogue) -> tuple[RunFolder, bool]:
@@ -161,7 +225,12 @@ def find_run(options: Options, settings: Settings, catalogue: Catalogue) -> tupl
     return RunFolder(options.runs / (f"{name}-{taken + 1}" if taken else name)), False
 
 
-def _catalogue(options: Options, progress: Progress) -> Catalogue:
+def open_catalogue(options: Options, progress: Progress) -> Catalogue:
+    """The catalogue named, or the drawn sample.
+
+    Raises:
+        SynthError: it is none, has no pictures, or is too small for so many conversations.
+    """
     if options.catalog is None:
         folder = Path("catalogues") / SAMPLE
         if not (folder / "catalogue.json").is_file():
@@ -187,26 +256,6 @@ def _catalogue(options: Options, progress: Progress) -> Catalogue:
             "Ask for fewer --convs, use a larger catalogue, or raise --per-product.",
         )
     return catalogue
-
-
-def _providers(settings: Settings, catalogue: Catalogue, options: Options) -> dict[str, Provider]:
-    pictures = {picture.hash: picture for product in catalogue for picture in product.images}
-
-    def load(image: str) -> ImageData:
-        picture = pictures[image]
-        return ImageData(catalogue.image_path(picture).read_bytes(), picture.mime)
-
-    providers: dict[str, Provider] = {}
-    for name in settings.model_names().values():
-        if name.provider in providers:
-            continue
-        if name.provider == "offline":
-            providers[name.provider] = OfflineProvider(catalogue)
-        else:
-            # The address is that of an OpenAI-compatible server; no other provider's key may go there.
-            base_url = options.base_url if name.provider == "openai" else None
-            providers[name.provider] = open_provider(name, base_url=base_url, image=load)
-    return providers
 
 
 def _index(catalogue: Catalogue, encoders: tuple[str, ...], progress: Progress) -> Index:
@@ -251,10 +300,10 @@ async def _captioned(
     return catalogue.rewritten(folder, products)
 
 
-def _run(work: Coroutine[Any, Any, Totals], run: RunFolder) -> Totals:
+def _run(work: Coroutine[Any, Any, T], run: RunFolder) -> T:
     """Runs the event loop until the work is done, Ctrl-C, SIGTERM or a stop request."""
 
-    async def watched() -> Totals:
+    async def watched() -> T:
         task = asyncio.create_task(work)
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; not the main thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -265,14 +314,15 @@ def _run(work: Coroutine[Any, Any, Totals], run: RunFolder) -> Totals:
         task.cancel()
         return await task
 
-    def call() -> Totals:
-        return asyncio.run(watched())
-
     try:
-        # A notebook has a running loop of its own in this thread.
-        return ThreadPoolExecutor(1).submit(call).result() if _loop_is_running() else call()
+        return in_loop(watched())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+def in_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end; a notebook has a running loop of its own in this thread."""
+    return ThreadPoolExecutor(1).submit(asyncio.run, work).result() if _loop_is_running() else asyncio.run(work)
 
 
 def _loop_is_running() -> bool:
@@ -309,7 +359,9 @@ def _log_to(path: Path) -> Iterator[None]:
 
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in ("format", "synth", "catalogue_name")}
+    return {
+        name: value for name, value in config.items() if name not in ("format", "synth", "catalogue_name", "prices")
+    }
 
 
 def _slug(name: str) -> str:

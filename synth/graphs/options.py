@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,15 @@ from typing import Literal
 
 from synth.corpora.catalogue import Catalogue
 from synth.errors import SynthError
-from synth.graphs.settings import Settings
+from synth.graphs.settings import ROLES, Settings
 from synth.index.encoders import make_encoder
 from synth.llm.endpoint import public_url
 from synth.llm.provider import ModelName
-from synth.prompts.templates import Prompts
+from synth.llm.providers import TIMEOUT
+from synth.prompts.templates import Prompts, Sight
+
+Mode = Literal["online", "batch", "auto"]
+"""Calls one by one; in batches at half price; in batches, and the last few one by one."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,18 @@ class Options:
     checker: str | None = None
     captioner: str | None = None
     base_url: str | None = None
+    temperatures: tuple[str, ...] = ()
+    """`ROLE=T` each."""
+    thinking: int = 0
+    images: Sight = "low"
+    comparisons: Literal["inline", "shared"] = "inline"
+    mode: Mode = "online"
+    rpm: int = 0
+    tpm: int = 0
+    timeout: float = TIMEOUT
+    max_usd: float | None = None
+    prices: tuple[str, ...] = ()
+    """`MODEL=IN/OUT` or `MODEL=IN/CACHED/OUT` each, in USD per million tokens."""
     encoders: tuple[str, ...] = ("bm25",)
     k: int = 10
     rerank: Literal["model", "none"] = "model"
@@ -54,14 +71,43 @@ def check_options(options: Options) -> None:
         value = getattr(options, name)
         if value < 1:
             raise SynthError(f"--{name.replace('_', '-')} must be 1 or more, not {value}.")
-    if options.max_concurrency < 0:
-        raise SynthError("--max-concurrency must be 0 (no limit) or more.")
+    for name in ("max_concurrency", "rpm", "tpm"):
+        if getattr(options, name) < 0:
+            raise SynthError(f"--{name.replace('_', '-')} must be 0 (no limit) or more.")
     for name, low, high in (("colloquial", 0, 1), ("duplicate", 0.01, 1), ("threshold", 0, 30)):
         value = getattr(options, name)
         if not low <= value <= high:
             raise SynthError(f"--{name} must be between {low} and {high}, not {value:g}.")
+    if options.thinking < 0:
+        raise SynthError("--thinking-tokens must be 0 or more.")
+    if not 0 < options.timeout < 86_400:
+        raise SynthError("--timeout must be more than 0 s and less than a day.")
+    if options.max_usd is not None and not (math.isfinite(options.max_usd) and options.max_usd > 0):
+        raise SynthError("--max-usd must be more than 0.")
     for name in options.encoders:
         make_encoder(name)
+
+
+def parse_temperatures(values: tuple[str, ...]) -> dict[str, float]:
+    """`ROLE=T` each.
+
+    Raises:
+        SynthError: there is no such role, or the temperature is no number from 0 to 2.
+    """
+    temperatures: dict[str, float] = {}
+    for value in values:
+        role, _, number = value.partition("=")
+        try:
+            temperature = float(number)
+        except ValueError:
+            temperature = math.nan
+        if role not in ROLES or not 0 <= temperature <= 2:
+            raise SynthError(
+                f"--temperature {value!r} cannot be read.",
+                f"Write ROLE=T, T from 0 to 2; roles are {', '.join(ROLES)}.",
+            )
+        temperatures[role] = temperature
+    return temperatures
 
 
 def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Settings:
@@ -77,11 +123,17 @@ def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Setting
         models[role] = str(ModelName.parse(given)) if given else base
     if options.captioner:
         models["captioner"] = str(ModelName.parse(options.captioner))
+    elif options.images == "described":
+        models["captioner"] = base
     return Settings(
         catalogue=catalogue.info.fingerprint,
         scenarios=options.scenarios,
         seed=options.seed,
         models=models,
+        temperatures=parse_temperatures(options.temperatures),
+        thinking=options.thinking,
+        images=options.images,
+        comparisons=options.comparisons,
         base_url=_addresses(models, options.base_url),
         prompts=prompts.hash,
         encoders=options.encoders,

@@ -2,12 +2,13 @@
 
 A draw has a number; everything random about it comes from (run seed, number). Duplicates and acceptance are decided
 by number. There are never more draws under way than conversations are still missing, so which draws a run makes
-does not depend on how many are in flight, and none is made in vain.
+does not depend on how many are in flight, and none is made in vain; in batches, as many more as will be rejected.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from synth.corpora.records import (
     UserProfile,
 )
 from synth.errors import Exit, SynthError
-from synth.graphs.context import Context, Rules, asker
+from synth.graphs.context import Context, Rules, asker, comparer
 from synth.graphs.conversation import MAX_STEPS, conversation_graph
 from synth.graphs.optimizer import optimizer_graph
 from synth.graphs.profiles import Surroundings, profiles_graph
@@ -43,6 +44,9 @@ from synth.traces.events import FilterEvent
 from synth.traces.run import RowWriter, RunFolder, row, write_atomically
 
 Search = Callable[[str, int, Collection[str]], Awaitable[list[Candidate]]]
+_USUAL_YIELD = (7, 10)
+"""Acceptances and draws that count beside those observed, when replacements are drawn beforehand."""
+_MOST_LIVE = 20_000
 _LEAST_YIELD = 0.02
 _YIELD_WINDOW = 400
 """Draws without one acceptance, or a yield under `_LEAST_YIELD` after as many, after which a run gives up."""
@@ -75,6 +79,7 @@ class Pipeline:
         *,
         convs: int,
         in_flight: int,
+        batched: bool = False,
     ) -> None:
         self.run_folder = run
         self.settings = settings
@@ -86,6 +91,8 @@ class Pipeline:
         self.progress = progress
         self.convs = convs
         self.in_flight = in_flight
+        self.batched = batched
+        """Whether all draws are live at once, those expected to be rejected included, since a wave takes long."""
         self.cards = Cards(catalogue)
         self.ids = [product.id for product in catalogue if product.images]
         self.targets = list(self.ids)
@@ -101,6 +108,7 @@ class Pipeline:
         self._provenance = Provenance(
             seed=settings.seed, models=settings.models, prompts=gateway.prompts.hash, synth=__version__
         )
+        self._compare = comparer(gateway) if settings.comparisons == "shared" else None
         self._rules = Rules(
             settings.accept, settings.rerank == "model", settings.k, settings.colloquial, settings.threshold
         )
@@ -140,21 +148,32 @@ class Pipeline:
 
     async def _draw_all(self) -> None:
         live: set[asyncio.Task[None]] = set()
-        done: set[asyncio.Task[None]] = set()
+        done: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         number = 0
         try:
             while self.totals.accepted < self.convs:
-                while len(live) < min(self.in_flight, self.convs - self.totals.accepted):
+                while len(live) < self._wanted():
                     self._check_yield(number)
-                    live.add(asyncio.create_task(self._draw(number)))
+                    task = asyncio.create_task(self._draw(number))
+                    task.add_done_callback(done.put_nowait)
+                    live.add(task)
                     number += 1
-                done, live = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                finished = await done.get()
+                live.discard(finished)
+                finished.result()
         finally:
             for task in live:
                 task.cancel()
-            await asyncio.gather(*live, *done, return_exceptions=True)
+            await asyncio.gather(*live, return_exceptions=True)
+
+    def _wanted(self) -> int:
+        """Draws that should be under way."""
+        missing = self.convs - self.totals.accepted
+        if not self.batched:
+            return min(self.in_flight, missing)
+        accepted, drawn = _USUAL_YIELD
+        rate = (self.totals.accepted + accepted) / (self.totals.drawn + drawn)
+        return min(math.ceil(missing / rate), _MOST_LIVE)
 
     async def _draw(self, number: int) -> None:
         """One draw, from person to verdict; what an earlier process finished is taken from the store."""
@@ -208,6 +227,7 @@ class Pipeline:
             rules=self._rules,
             seed=self.settings.seed,
             item=number,
+            compare=self._compare,
         )
         try:
             await conversation_graph().ainvoke({}, context=context, config={"recursion_limit": MAX_STEPS})
@@ -258,8 +278,10 @@ class Pipeline:
         return f"BLEU-4 {duplicate.bleu:.3f} with an earlier backstory"
 
     def _decide_conversation(self, number: int, outcome: Conversation | Rejected) -> None:
-        """Counts and writes an outcome. Strictly by number."""
+        """Counts and writes an outcome. Strictly by number; what is beyond the wanted number stays in the store."""
         totals = self.totals
+        if totals.accepted >= self.convs:
+            return
         totals.drawn += 1
         if isinstance(outcome, Rejected):
             totals.rejected[outcome.filter] += 1

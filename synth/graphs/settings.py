@@ -10,6 +10,7 @@ from pydantic import Field
 from synth.corpora.records import Record
 from synth.llm.provider import ModelName
 from synth.prompts.calls import Role
+from synth.prompts.templates import Sight
 
 ROLES: tuple[Role, ...] = ("simulator", "rewriter", "checker", "captioner")
 """The judge is no part of a run: it evaluates, and does not filter."""
@@ -24,6 +25,14 @@ class Settings(Record):
     seed: int
     models: dict[str, str]
     """`PROVIDER:MODEL` by role; `captioner` may be `none`: summaries are composed from the records."""
+    temperatures: dict[str, float] = {}
+    """By role, where it is another than the paper's: simulators 0.1 to 0.2, rewriter 1, checks 0."""
+    thinking: int = Field(0, ge=0)
+    """Tokens that a reasoning model may think before each answer, besides the answer's own."""
+    images: Sight = "low"
+    """How pictures go out: as they are; small, and only where a call must look; described once each."""
+    comparisons: Literal["inline", "shared"] = "inline"
+    """Whether a rejection compares for itself, or one comparison serves all conversations with the same pair."""
     base_url: str = ""
     """Addresses of servers other than the providers' own, without credentials."""
     prompts: str
@@ -45,6 +54,14 @@ class Settings(Record):
     def identity(self) -> str:
         """12 hex digits over all of it."""
         return hashlib.blake2b(self.model_dump_json().encode(), digest_size=6).hexdigest()
+
+    @property
+    def captions(self) -> bool:
+        """Whether the captioner first writes every product's summary (MUSE A.1)."""
+        return self.models["captioner"] != "none" and self.images != "described"
+
+    def role_temperatures(self) -> dict[Role, float]:
+        return {role: self.temperatures[role] for role in ROLES if role in self.temperatures}
 
     def model_names(self) -> dict[Role, ModelName]:
         return {role: ModelName.parse(self.models[role]) for role in ROLES if self.models[role] != "none"}

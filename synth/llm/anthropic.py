@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any
 
 from synth.llm.endpoint import Endpoint
-from synth.llm.provider import ImageLoader, ModelError, Reply, Request
+from synth.llm.pictures import Pictures
+from synth.llm.provider import ModelError, ModelName, Reply, Request, Usage
 from synth.llm.remote import SCHEMA, TEMPERATURE, RemoteProvider, cut, refusal
 from synth.llm.roles import alternating
 from synth.llm.structured import strict_schema
@@ -19,7 +19,7 @@ class AnthropicProvider(RemoteProvider):
 
     Args:
         base_url: address of a compatible server; else `ANTHROPIC_BASE_URL`, else Anthropic's.
-        image: loads the pictures that messages name.
+        pictures: prepares the pictures that messages name.
         timeout: seconds for one call, from connecting to the last byte.
 
     Raises:
@@ -28,12 +28,13 @@ class AnthropicProvider(RemoteProvider):
 
     name = "anthropic"
     path = "/v1/messages"
+    models = "/v1/models"
     traits = {
         SCHEMA: re.compile(r"output[_ ](config|format)|json[_ ]schema|structured output", re.IGNORECASE),
         TEMPERATURE: re.compile(r"\btemperature\b"),
     }
 
-    def __init__(self, *, base_url: str | None, image: ImageLoader, timeout: float) -> None:
+    def __init__(self, *, base_url: str | None, pictures: Pictures, timeout: float) -> None:
         endpoint = Endpoint.find(self.name, base_url)
         import anthropic
 
@@ -44,9 +45,10 @@ class AnthropicProvider(RemoteProvider):
             default_headers=endpoint.headers,
             max_retries=0,
             timeout=None,
+            http_client=anthropic.DefaultAioHttpClient(timeout=None),
             open_telemetry=False,
         )
-        super().__init__(endpoint, anthropic, client, image=image, timeout=timeout)
+        super().__init__(endpoint, anthropic, client, pictures=pictures, timeout=timeout)
 
     def body(self, request: Request, messages: list[Message], refused: frozenset[str]) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -54,7 +56,10 @@ class AnthropicProvider(RemoteProvider):
             "max_tokens": request.max_tokens,
             "system": messages[0].text,
             "messages": [
-                {"role": group[0].role, "content": [block for message in group for block in self._blocks(message)]}
+                {
+                    "role": group[0].role,
+                    "content": [block for message in group for block in self._blocks(message, request.model)],
+                }
                 for group in alternating(messages)
             ],
         }
@@ -65,31 +70,33 @@ class AnthropicProvider(RemoteProvider):
         return body
 
     def reply(self, answer: Any, request: Request) -> Reply:
+        usage = _usage(answer.usage)
         if answer.stop_reason == "max_tokens":
-            raise cut(request)
+            raise cut(request, usage)
         if answer.stop_reason == "refusal":
-            raise refusal()
+            raise refusal(usage)
         if answer.stop_reason == "model_context_window_exceeded":
-            raise ModelError("the call is too long for the model's context window")
+            raise ModelError("the call is too long for the model's context window", usage=usage)
         text = "".join(block.text for block in answer.content or () if block.type == "text")
-        usage = answer.usage
-        if not usage:
-            return Reply(text)
-        cached = usage.cache_read_input_tokens or 0
-        # Anthropic counts cached tokens apart; a `Reply` has them among its input, as OpenAI counts.
-        read = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0) + cached
-        return Reply(text, read, usage.output_tokens or 0, cached)
+        return Reply(text, usage)
 
     def explain(self, error: Any) -> tuple[str, str]:
         return error.api_message or "", error.type or ""
 
-    def _blocks(self, message: Message) -> list[dict[str, Any]]:
+    def _blocks(self, message: Message, model: str) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
-        for hash_ in message.images:
-            picture = self._image(hash_)
-            data = base64.b64encode(picture.data).decode()
-            source = {"type": "base64", "media_type": picture.mime, "data": data}
+        for picture in self._pictures.prepare(message.images, ModelName(self.name, model)):
+            source = {"type": "base64", "media_type": picture.mime, "data": picture.base64}
             blocks.append({"type": "image", "source": source})
         if message.text.strip():
             blocks.append({"type": "text", "text": message.text})
         return blocks
+
+
+def _usage(usage: Any) -> Usage:
+    """Anthropic counts cached tokens apart; a `Usage` has them among its input, as OpenAI counts."""
+    if not usage:
+        return Usage()
+    cached = usage.cache_read_input_tokens or 0
+    written = usage.cache_creation_input_tokens or 0
+    return Usage((usage.input_tokens or 0) + written + cached, cached, written, usage.output_tokens or 0)

@@ -5,13 +5,34 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from synth.llm.endpoint import Endpoint
 from synth.llm.provider import ModelError, Request
+from synth.prompts.templates import Message
+
+
+class Asked(NamedTuple):
+    """What an error must know of a request, where there is no call behind it."""
+
+    model: str
+    messages: Sequence[Message]
+
 
 _RETRIED = frozenset({408, 409, 429})
+_TURNED_AWAY = frozenset({429, 529})
+"""529 is Anthropic's `overloaded`."""
+_NEVER_CONNECTED = ("ClientConnector", "ConnectionRefusedError", "gaierror", "ConnectTimeout")
+_BLIND = re.compile(
+    r"image_url|image input|images? (are|is) not|not support (image|vision|multimodal)|multimodal|mmproj|vision",
+    re.IGNORECASE,
+)
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|maximum context length|context (size|window|length)|prompt is too long|too many tokens",
+    re.IGNORECASE,
+)
 _OUT_OF_MONEY = re.compile(r"insufficient_quota|billing_error|credit balance is too low")
 _BLOB = re.compile(r"data:\S+|[\w+/=]{24,}|\S{80,}")
 _LONGEST = 240
@@ -20,7 +41,7 @@ _ECHO_OF_SECRET = 6
 
 
 def status_failure(
-    status: int, detail: str, kind: str, headers: Mapping[str, str], endpoint: Endpoint, request: Request
+    status: int, detail: str, kind: str, headers: Mapping[str, str], endpoint: Endpoint, request: Request | Asked
 ) -> ModelError:
     """The error for an answer that is not 2xx.
 
@@ -39,20 +60,42 @@ def status_failure(
     if status == 404:
         place = f", or {endpoint.url} is not the right base URL" if endpoint.url else ""
         return ModelError(f"there is no model {request.model!r}{place} (404){said}", fatal=True)
+    if status in (400, 422) and request_has_pictures(request) and _BLIND.search(detail):
+        return ModelError(f"{request.model!r} takes no pictures ({status}){said}", fatal=True)
+    if _TOO_LONG.search(f"{kind} {detail}"):
+        return ModelError(f"the call is longer than the context of {request.model!r} ({status}){said}")
     retry = status in _RETRIED or status >= 500
-    return ModelError(f"status {status}{said}", retry=retry, retry_after=retry_after(headers) if retry else None)
+    return ModelError(
+        f"status {status}{said}",
+        retry=retry,
+        throttled=status in _TURNED_AWAY,
+        retry_after=retry_after(headers) if retry else None,
+    )
 
 
 def timeout_failure(seconds: float) -> ModelError:
-    return ModelError(f"no answer within {seconds:g} s", retry=True)
+    return ModelError(f"no answer within {seconds:g} s", retry=True, lost=True)
 
 
-def connection_failure(error: BaseException, endpoint: Endpoint, request: Request) -> ModelError:
+def connection_failure(error: BaseException, endpoint: Endpoint, request: Request | Asked) -> ModelError:
     """The error for a connection that could not be made or broke."""
     cause = error.__cause__ or error
     said = shown(str(cause), endpoint.secrets, request)
     where = f" to {endpoint.url}" if endpoint.url else ""
-    return ModelError(f"no connection{where} ({type(cause).__name__}{f': {said}' if said else ''})", retry=True)
+    # Only where no connection was made is it certain that nothing was asked; the transports name a dropped one alike.
+    lost = not any(type(one).__name__.startswith(_NEVER_CONNECTED) for one in _chain(error))
+    said = f"({type(cause).__name__}{f': {said}' if said else ''})"
+    return ModelError(f"no connection{where} {said}", retry=True, lost=lost)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def request_has_pictures(request: Request | Asked) -> bool:
+    return any(message.images for message in request.messages)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -70,7 +113,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, date.timestamp() - time.time())
 
 
-def shown(detail: str, secrets: Iterable[str], request: Request) -> str:
+def shown(detail: str, secrets: Iterable[str], request: Request | Asked) -> str:
     """A server's message as one line, or nothing where it repeats a key, a password or a prompt, even in part.
 
     Servers echo what they refuse: a rejected key with its middle starred out, a whole request body, a picture.

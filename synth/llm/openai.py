@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any
 
 from synth.llm.endpoint import Endpoint
-from synth.llm.provider import ImageLoader, Reply, Request
+from synth.llm.pictures import Pictures
+from synth.llm.provider import ModelName, Reply, Request, Usage
 from synth.llm.remote import SCHEMA, TEMPERATURE, RemoteProvider, cut, refusal
 from synth.llm.roles import alternating
 from synth.llm.structured import strict_schema
@@ -24,7 +24,7 @@ class OpenAIProvider(RemoteProvider):
 
     Args:
         base_url: address of a compatible server, which usually ends in `/v1`; else `OPENAI_BASE_URL`, else OpenAI's.
-        image: loads the pictures that messages name.
+        pictures: prepares the pictures that messages name.
         timeout: seconds for one call, from connecting to the last byte.
 
     Raises:
@@ -33,6 +33,7 @@ class OpenAIProvider(RemoteProvider):
 
     name = "openai"
     path = "/chat/completions"
+    models = "/models"
     traits = {
         SCHEMA: re.compile(r"response_format|json[_ ]schema|structured output|grammar", re.IGNORECASE),
         TEMPERATURE: re.compile(r"\btemperature\b"),
@@ -41,7 +42,7 @@ class OpenAIProvider(RemoteProvider):
         _FREE_ROLES: re.compile(r"roles must alternate", re.IGNORECASE),
     }
 
-    def __init__(self, *, base_url: str | None, image: ImageLoader, timeout: float) -> None:
+    def __init__(self, *, base_url: str | None, pictures: Pictures, timeout: float) -> None:
         endpoint = Endpoint.find(self.name, base_url)
         import openai
         from openai.types.chat import ChatCompletion
@@ -53,8 +54,10 @@ class OpenAIProvider(RemoteProvider):
             default_headers=endpoint.headers,
             max_retries=0,
             timeout=None,
+            # A third of the CPU of the default client, which also slows down with the number of open connections.
+            http_client=openai.DefaultAioHttpClient(timeout=None),
         )
-        super().__init__(endpoint, openai, client, image=image, timeout=timeout)
+        super().__init__(endpoint, openai, client, pictures=pictures, timeout=timeout)
 
     def body(self, request: Request, messages: list[Message], refused: frozenset[str]) -> dict[str, Any]:
         if _FREE_ROLES in refused:
@@ -63,34 +66,29 @@ class OpenAIProvider(RemoteProvider):
         newer = self.endpoint.url is None or _OLD_LIMIT in refused
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [self._message(message) for message in messages],
+            "messages": [self._message(message, request.model) for message in messages],
             "max_completion_tokens" if newer else "max_tokens": request.max_tokens,
         }
         if TEMPERATURE not in refused:
             body["temperature"] = request.temperature
         if _SEED not in refused:
             # By place: equal prompts at two places are two samples.
-            body["seed"] = rng(request.seed, *request.place).getrandbits(31)
+            body["seed"] = rng(request.seed, *request.place[:3]).getrandbits(31)
         if SCHEMA not in refused:
             schema = {"name": request.schema.__name__, "schema": strict_schema(request.schema), "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
     def reply(self, answer: Any, request: Request) -> Reply:
+        usage = _usage(answer.usage)
         choice = answer.choices[0] if answer.choices else None
         message = choice.message if choice else None
         if choice and choice.finish_reason == "length":
-            raise cut(request)
+            raise cut(request, usage)
         if choice and (choice.finish_reason == "content_filter" or getattr(message, "refusal", None)):
-            raise refusal()
+            raise refusal(usage)
         text = message.content if message else None
-        text = text if isinstance(text, str) else ""
-        usage = answer.usage
-        if not usage:
-            return Reply(text)
-        details = usage.prompt_tokens_details
-        cached = details.cached_tokens if details else None
-        return Reply(text, usage.prompt_tokens or 0, usage.completion_tokens or 0, cached or 0)
+        return Reply(text if isinstance(text, str) else "", usage)
 
     def explain(self, error: Any) -> tuple[str, str]:
         body = error.body
@@ -99,17 +97,24 @@ class OpenAIProvider(RemoteProvider):
         # Ollama's error is a plain string; a proxy's may be a page.
         return (body if isinstance(body, str) and not body.startswith("<") else ""), ""
 
-    def _message(self, message: Message) -> dict[str, Any]:
+    def _message(self, message: Message, model: str) -> dict[str, Any]:
         if not message.images:
             return {"role": message.role, "content": message.text}
         parts: list[dict[str, Any]] = []
-        for hash_ in message.images:
-            picture = self._image(hash_)
-            url = f"data:{picture.mime};base64,{base64.b64encode(picture.data).decode()}"
-            parts.append({"type": "image_url", "image_url": {"url": url}})
+        for picture in self._pictures.prepare(message.images, ModelName(self.name, model)):
+            url = f"data:{picture.mime};base64,{picture.base64}"
+            parts.append({"type": "image_url", "image_url": {"url": url, "detail": picture.detail}})
         return {"role": message.role, "content": [*parts, {"type": "text", "text": message.text}]}
 
 
 def _merged(group: list[Message]) -> Message:
     images = tuple(image for message in group for image in message.images)
     return Message(group[0].role, "\n\n".join(message.text for message in group), images)
+
+
+def _usage(usage: Any) -> Usage:
+    if not usage:
+        return Usage()
+    details = usage.prompt_tokens_details
+    cached = (details.cached_tokens if details else None) or 0
+    return Usage(usage.prompt_tokens or 0, cached, 0, usage.completion_tokens or 0)

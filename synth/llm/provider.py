@@ -15,7 +15,7 @@ from synth.traces.store import Place
 
 
 class ImageData(NamedTuple):
-    """A picture as a provider gets it."""
+    """A picture as the catalogue has it."""
 
     data: bytes
     mime: str
@@ -23,6 +23,19 @@ class ImageData(NamedTuple):
 
 ImageLoader = Callable[[str], ImageData]
 """Content hash → picture."""
+
+
+class Usage(NamedTuple):
+    """Tokens of one answer by the provider's own count; 0 where it counts none."""
+
+    input: int = 0
+    """All that was read: text, pictures, and what came from the provider's prefix cache."""
+    cached: int = 0
+    """Of `input`: read from the provider's prefix cache."""
+    written: int = 0
+    """Of `input`: written to that cache at a price of its own (Anthropic)."""
+    output: int = 0
+    """All that was written, reasoning included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +55,10 @@ class Request:
 
 
 class Reply(NamedTuple):
-    """A provider's answer. Tokens are the provider's own count; 0 where it counts none."""
+    """A provider's answer."""
 
     text: str
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
+    usage: Usage = Usage()
 
 
 class ModelError(Exception):
@@ -57,16 +68,33 @@ class ModelError(Exception):
         message: one line without key, header or prompt.
         retry: whether the same call may work later (408, 409, 429, 5xx, timeouts, broken connections).
         fatal: whether no call can work (wrong key, unknown model, out of quota): the run stops.
+        throttled: whether the provider said that it gets too many calls (429, 529).
         retry_after: seconds the provider asks to wait.
+        cut: whether the answer was cut at `max_tokens`.
+        usage: what an unusable answer used; None where no answer came.
+        lost: whether an answer may have been made, and billed, that never arrived (timeout, broken connection).
     """
 
     def __init__(
-        self, message: str, *, retry: bool = False, fatal: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        retry: bool = False,
+        fatal: bool = False,
+        throttled: bool = False,
+        retry_after: float | None = None,
+        cut: bool = False,
+        usage: Usage | None = None,
+        lost: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry = retry
         self.fatal = fatal
+        self.throttled = throttled
         self.retry_after = retry_after
+        self.cut = cut
+        self.usage = usage
+        self.lost = lost
 
 
 class Provider(Protocol):

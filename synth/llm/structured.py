@@ -33,11 +33,17 @@ def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     return _strict(model.model_json_schema())
 
 
+@cache
+def schema_text(model: type[BaseModel]) -> str:
+    """The strict schema as compact JSON."""
+    return json.dumps(strict_schema(model), ensure_ascii=False, separators=(",", ":"))
+
+
 def with_schema(messages: list[Message], model: type[BaseModel]) -> list[Message]:
     """The same messages with the schema in the system text, for servers that cannot be made to keep to one."""
     order = (
         "Answer with one JSON object and nothing else: no introduction, no code fence. It fits this JSON schema:\n"
-        + json.dumps(strict_schema(model), ensure_ascii=False, separators=(",", ":"))
+        + schema_text(model)
     )
     system, *rest = messages
     return [system._replace(text=f"{system.text}\n\n{order}"), *rest]

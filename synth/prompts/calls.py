@@ -140,6 +140,8 @@ class RejectInput:
     shown: ProductCard
     openings: tuple[str, ...]
     """First words of this user's earlier rejections; none may be used again."""
+    differences: tuple[Difference, ...] | None = None
+    """What comparing the two has shown, where that is a call of its own; None: this call compares, and looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ class QueryInput:
 class RerankInput:
     view: AssistantView
     needs: str
+    clarified: tuple[str, ...]
+    """The wishes that the querier read from the conversation; the prompt shows them instead of the conversation."""
     candidates: tuple[ProductCard, ...]
 
 
@@ -221,6 +225,21 @@ class ReviewInput:
 @dataclass(frozen=True, slots=True)
 class CaptionInput:
     product: Product
+
+
+@dataclass(frozen=True, slots=True)
+class LookInput:
+    """A picture by itself: whose it is must not colour what is seen."""
+
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class DifferInput:
+    """Two products side by side, whoever compares them: the result is shared by all conversations with the pair."""
+
+    target: ProductCard
+    shown: ProductCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +343,22 @@ class CaptionOutput(Output):
     summary: Text
 
 
+class LookOutput(Output):
+    description: Text
+
+
+class Difference(Output):
+    attribute: Text
+    target: Text
+    shown: Text
+    in_picture: bool
+    """Whether one has to look to see it."""
+
+
+class DifferOutput(Output):
+    differences: Annotated[list[Difference], Field(max_length=8)]
+
+
 Aspect = Annotated[float, Field(ge=0, le=2)]
 
 
@@ -364,13 +399,17 @@ class Call(Generic[I, O]):
     """Hashes of the pictures that this call must look at."""
     history: Callable[[I], tuple[Line, ...]] | None = None
     """The conversation so far, where it goes in as real messages (so that providers' prefix caches hit)."""
+    glance: bool = False
+    """Whether the pictures merely help: they are left out where pictures are to be sent sparingly."""
+    max_tokens: int = 600
+    """Room for the answer; a reply that is cut is asked for once more with four times the room."""
 
     @property
     def agent(self) -> str:
         return self.name.partition(".")[0]
 
 
-EXPAND = Call("scenario.expand", "staff", "simulator", ExpandInput, ScenariosOutput, 1.0)
+EXPAND = Call("scenario.expand", "staff", "simulator", ExpandInput, ScenariosOutput, 1.0, max_tokens=2000)
 MATCH = Call("profile.match", "staff", "simulator", MatchInput, MatchOutput, 0.1, lambda i: (i.product.image,))
 BACKSTORY = Call("profile.backstory", "staff", "simulator", BackstoryInput, BackstoryOutput, 0.9)
 OUTFIT = Call(
@@ -408,9 +447,7 @@ CHAT_REPLY = Call(
     history=lambda i: i.view.lines,
 )
 QUERY = Call("querier.query", "assistant", "simulator", QueryInput, QueryOutput, 0.1, history=lambda i: i.view.lines)
-RERANK = Call(
-    "querier.rerank", "assistant", "simulator", RerankInput, RerankOutput, 0.1, history=lambda i: i.view.lines
-)
+RERANK = Call("querier.rerank", "assistant", "simulator", RerankInput, RerankOutput, 0.1)
 
 NEED = Call(
     "user.need",
@@ -431,8 +468,17 @@ REJECT = Call(
     RejectInput,
     RejectOutput,
     0.2,
-    lambda i: (i.view.target.image, i.shown.image),
+    lambda i: (i.view.target.image, i.shown.image) if i.differences is None else (),
     lambda i: i.view.lines,
+)
+DIFFER = Call(
+    "user.differ",
+    "user",
+    "simulator",
+    DifferInput,
+    DifferOutput,
+    0.0,
+    lambda i: (i.target.image, i.shown.image),
 )
 ACCEPT = Call(
     "user.accept",
@@ -443,6 +489,7 @@ ACCEPT = Call(
     0.2,
     lambda i: (i.shown.image,),
     lambda i: i.view.lines,
+    glance=True,
 )
 USER_CHAT = Call(
     "user.chit_chat",
@@ -453,10 +500,11 @@ USER_CHAT = Call(
     0.2,
     lambda i: (i.shown.image,),
     lambda i: i.view.lines,
+    glance=True,
 )
 
-REWRITE = Call("rewriter.rewrite", "staff", "rewriter", RewriteInput, RewriteOutput, 1.0)
-CHECK = Call("rewriter.check", "staff", "checker", CheckInput, CheckOutput, 0.0)
+REWRITE = Call("rewriter.rewrite", "staff", "rewriter", RewriteInput, RewriteOutput, 1.0, max_tokens=3000)
+CHECK = Call("rewriter.check", "staff", "checker", CheckInput, CheckOutput, 0.0, max_tokens=1500)
 REVIEW = Call("reviewer.review", "staff", "checker", ReviewInput, ReviewOutput, 0.0)
 CAPTION = Call(
     "captioner.caption",
@@ -467,6 +515,7 @@ CAPTION = Call(
     0.1,
     lambda i: tuple(picture.hash for picture in i.product.images[:1]),
 )
+LOOK = Call("captioner.look", "staff", "captioner", LookInput, LookOutput, 0.1, lambda i: (i.image,))
 ASPECTS = Call("judge.aspects", "staff", "judge", AspectsInput, AspectsOutput, 0.0)
 COMPARE = Call("judge.compare", "staff", "judge", CompareInput, CompareOutput, 0.0)
 
@@ -475,7 +524,7 @@ CALLS: dict[str, Call[Any, Any]] = {
     for call in (
         *(EXPAND, MATCH, BACKSTORY, OUTFIT),
         *(GREET, ASK, RECOMMEND, CHAT_REPLY, QUERY, RERANK),
-        *(NEED, ANSWER, JUDGE_FIT, REJECT, ACCEPT, USER_CHAT),
-        *(REWRITE, CHECK, REVIEW, CAPTION, ASPECTS, COMPARE),
+        *(NEED, ANSWER, JUDGE_FIT, REJECT, DIFFER, ACCEPT, USER_CHAT),
+        *(REWRITE, CHECK, REVIEW, CAPTION, LOOK, ASPECTS, COMPARE),
     )
 }

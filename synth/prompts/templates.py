@@ -15,6 +15,10 @@ from synth.corpora.records import Product
 from synth.errors import SynthError
 from synth.prompts.calls import CALLS, Call, Line, ProductCard, UserView
 
+Sight = Literal["full", "low", "described"]
+"""How pictures go out: as they are; small, and only in calls that must look; as a description made once."""
+_BESIDE = frozenset({"brand"})
+"""Attributes that decide no choice: nobody in a conversation asks for a brand."""
 MessageRole = Literal["system", "user", "assistant"]
 
 
@@ -39,17 +43,24 @@ class Prompt(NamedTuple):
 class Prompts:
     """All prompt files of a run: the package's own, and the user's where the folder has one of the same name.
 
+    Args:
+        folder: the user's prompt files.
+        sight: how pictures go out; templates see it as `seen` (this call has pictures attached) and `joined` (two
+            pictures go out as one, side by side).
+
     Raises:
         SynthError: a user's file has a name no call has, lacks a part, or is not a valid template.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, sight: Sight = "full") -> None:
         environment = Environment(
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
         )
         environment.filters["product"] = _product_filter(self)
+        environment.filters["brief"] = brief_text
         environment.filters["record"] = record_text
         environment.filters["data"] = lambda text: f"‹{_safe(text)}›"
+        self._sight = sight
         self._cards: dict[str, str] = {}
         self.prompts: dict[str, Prompt] = {}
         own = _user_files(folder)
@@ -70,7 +81,13 @@ class Prompts:
         """
         prompt = self.prompts[call.name]
         view = getattr(given, "view", None)
-        variables: dict[str, Any] = {"input": given}
+        looks = self._sight == "full" or not call.glance
+        images = tuple(image for image in call.pictures(given) if image) if looks else ()
+        variables: dict[str, Any] = {
+            "input": given,
+            "seen": bool(images),
+            "joined": self._sight == "low" and len(images) == 2,
+        }
         if isinstance(view, UserView):
             variables["persona"] = persona(view)
         try:
@@ -80,7 +97,6 @@ class Prompts:
             raise SynthError(f"Prompt {call.name}.md cannot be filled: {error}.", "Mend the file.") from error
         history = call.history(given) if call.history else ()
         speaker = "user" if call.side == "user" else "assistant"
-        images = tuple(image for image in call.pictures(given) if image)
         return [Message("system", system), *_messages(history, speaker), Message("user", task, images)]
 
     def card(self, card: ProductCard) -> str:
@@ -111,8 +127,22 @@ def card_text(card: ProductCard) -> str:
     if card.price:
         lines.append(f"price: {card.price}")
     lines += [f"- {feature}" for feature in card.features[:6]]
-    lines.append(f"summary: {card.summary[:600]}")
+    described = card.product.descriptions
+    if "summary" in described or not (card.attributes or card.features or "source" in described):
+        lines.append(f"summary: {card.summary[:600]}")
+    elif "source" in described:
+        lines.append(f"description: {described['source'][:600]}")
     return f'<product id="{_safe(card.id)}">\n' + "\n".join(_safe(line) for line in lines) + "\n</product>"
+
+
+def brief_text(card: ProductCard) -> str:
+    """A product as one of many to choose from: its title, and what the title does not say already."""
+    told = card.title.lower()
+    named = {**card.attributes, **card.visual}.items()
+    facts = [f"{name} {value}" for name, value in named if value.lower() not in told and name not in _BESIDE]
+    if not named:
+        facts = [card.summary[:300]]
+    return f'<product id="{_safe(card.id)}">{_safe("; ".join([card.title, *facts]))}</product>'
 
 
 def record_text(product: Product) -> str:

@@ -18,7 +18,7 @@ from synth.corpora.records import Conversation, Picture, Record, Rejected, Scena
 from synth.errors import SynthError
 from synth.traces.store import RunStore
 
-FORMAT = 1
+FORMAT = 2
 R = TypeVar("R", bound=Record)
 
 

@@ -1,7 +1,7 @@
-"""The run's store, `run.db`: the append-only log of model calls, events, and finished items.
+"""The run's store, `run.db`: the append-only log of model calls, money reserved, events, and finished items.
 
-A reply is committed before it is used. Calls that become ready together are committed together, so that the log
-costs one transaction for many conversations, not one each.
+A reply is committed before it is used, and the money for a call before it leaves. What becomes ready together is
+committed together, so that the log costs one transaction for many conversations, not one each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from synth.errors import SynthError
 from synth.traces.events import EVENT, Event
@@ -24,15 +24,25 @@ CREATE TABLE IF NOT EXISTS texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WIT
 CREATE TABLE IF NOT EXISTS calls (
     key BLOB PRIMARY KEY, stage TEXT NOT NULL, item INTEGER NOT NULL, step TEXT NOT NULL, attempt INTEGER NOT NULL,
     call TEXT NOT NULL, side TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, messages BLOB NOT NULL,
-    images TEXT NOT NULL, reply TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL, seconds REAL NOT NULL, tries INTEGER NOT NULL);
+    images TEXT NOT NULL, reply TEXT NOT NULL, input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
+    written_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, image_tokens INTEGER NOT NULL, usd REAL NOT NULL,
+    seconds REAL NOT NULL, tries INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS calls_by_item ON calls (stage, item);
+CREATE TABLE IF NOT EXISTS reservations (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, stage TEXT NOT NULL, item INTEGER NOT NULL, call TEXT NOT NULL,
+    model TEXT NOT NULL, usd REAL NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS waves (
+    id TEXT PRIMARY KEY, provider TEXT NOT NULL, batch TEXT, state TEXT NOT NULL, created REAL NOT NULL,
+    keys BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY, stage TEXT NOT NULL, item INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_by_item ON events (stage, item);
 CREATE TABLE IF NOT EXISTS results (
     stage TEXT NOT NULL, item INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (stage, item)) WITHOUT ROWID;
 """
+_PUT_RESERVATION = "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+KEY = 16
+"""Bytes of a call's key."""
 _HASH = 12
 _COMPRESS_FROM = 160
 
@@ -61,11 +71,44 @@ class CallRow(NamedTuple):
     """Content hashes of the pictures sent."""
     reply: str
     input_tokens: int
-    output_tokens: int
     cached_tokens: int
+    written_tokens: int
+    output_tokens: int
+    image_tokens: int
+    """Of `input_tokens`, by the provider's published rule; no provider counts them apart."""
+    usd: float
     seconds: float
     """Wall time of the successful try."""
     tries: int
+
+
+class Reservation(NamedTuple):
+    """Money set aside for one try of a call."""
+
+    id: int
+    key: bytes
+    place: Place
+    call: str
+    model: str
+    usd: float
+    """The most that the try can cost; once it is over without a logged reply, what it did cost."""
+    state: Literal["open", "failed", "lost"] = "open"
+    """`failed`: answered, and of no use. `lost`: it left and no answer came, so it counts as spent."""
+    reason: str = ""
+
+
+class Wave(NamedTuple):
+    """Calls that went to a provider as one batch."""
+
+    id: str
+    provider: str
+    batch: str | None
+    """The provider's id; None while it is not known whether the batch was created."""
+    state: Literal["open", "done"]
+    created: float
+    """Unix time."""
+    keys: tuple[bytes, ...]
+    """The calls, by their position in the wave."""
 
 
 class LoggedCall(NamedTuple):
@@ -77,6 +120,8 @@ class LoggedCall(NamedTuple):
     model: str
     messages: tuple[str, ...]
     """Texts, system first."""
+    images: tuple[str, ...]
+    """Content hashes of the pictures sent."""
     reply: str
 
 
@@ -110,6 +155,8 @@ class RunStore:
         except sqlite3.DatabaseError as error:
             raise SynthError(f"{path} cannot be opened as a run's store: {error}.") from error
         self._pending: list[CallRow] = []
+        self._reserved: list[Reservation] = []
+        self._settled: list[int] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._stored: set[bytes] = set()
         self._keys = {row[0] for row in self._db.execute("SELECT key FROM calls")} if not readonly else set()
@@ -126,19 +173,43 @@ class RunStore:
         row = self._db.execute("SELECT reply FROM calls WHERE key = ?", (key,)).fetchone()
         return str(row[0])
 
-    async def log(self, row: CallRow) -> None:
-        """Returns when the reply is committed."""
-        loop = asyncio.get_running_loop()
-        if not self._pending:
-            loop.call_soon(self._commit)
+    async def log(self, row: CallRow, settles: int | None = None) -> None:
+        """Returns when the reply is committed.
+
+        Args:
+            settles: reservation that the reply's own cost replaces, in the same transaction.
+        """
         self._pending.append(row)
+        if settles is not None:
+            self._settled.append(settles)
+        await self._committed()
+
+    async def reserve(self, reservations: Iterable[Reservation]) -> None:
+        """Returns when the reservations are committed, so that the calls may leave."""
+        self._reserved += reservations
+        await self._committed()
+
+    def release(self, reservation: Reservation) -> None:
+        """Commits what a try without a logged reply cost; nothing is kept of one that cost nothing."""
+        try:
+            if reservation.usd:
+                self._db.execute(_PUT_RESERVATION, _reservation_row(reservation))
+            else:
+                self._db.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
+        except sqlite3.Error as error:
+            raise store_failure(self.path, error) from error
+
+    def _committed(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._commit)
         committed: asyncio.Future[None] = loop.create_future()
         self._waiting.append(committed)
-        await committed
+        return committed
 
     def _commit(self) -> None:
-        rows, waiting = self._pending, self._waiting
-        self._pending, self._waiting = [], []
+        rows, reserved, settled, waiting = self._pending, self._reserved, self._settled, self._waiting
+        self._pending, self._reserved, self._settled, self._waiting = [], [], [], []
         texts: dict[bytes, bytes] = {}
         calls = []
         for row in rows:
@@ -148,15 +219,17 @@ class RunStore:
                 hashes += digest
                 if digest not in self._stored and digest not in texts:
                     texts[digest] = _pack(text)
-            place = row.place
-            calls.append(
-                (row.key, *place, row.call, row.side, row.prompt, row.model, hashes, " ".join(row.images), row.reply)
-                + (row.input_tokens, row.output_tokens, row.cached_tokens, row.seconds, row.tries)
-            )
+            head = (row.key, *row.place, row.call, row.side, row.prompt, row.model, hashes, " ".join(row.images))
+            calls.append(head + row[row._fields.index("reply") :])
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", list(texts.items()))
-            self._db.executemany(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 17)})", calls)
+            if calls:
+                self._db.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", list(texts.items()))
+                self._db.executemany(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 20)})", calls)
+            if settled:
+                self._db.executemany("DELETE FROM reservations WHERE id = ?", [(id_,) for id_ in settled])
+            if reserved:
+                self._db.executemany(_PUT_RESERVATION, map(_reservation_row, reserved))
             self._db.execute("COMMIT")
         except Exception as error:  # this is a callback: whatever it is, those who wait must hear of it
             self._roll_back()
@@ -170,6 +243,36 @@ class RunStore:
         for committed in waiting:
             if not committed.done():
                 committed.set_result(None)
+
+    # ---- money and batches
+
+    def reservations(self) -> list[Reservation]:
+        """Tries without a logged reply: those under way, and those that cost something all the same."""
+        rows = self._db.execute("SELECT id, key, stage, item, call, model, usd, state, reason FROM reservations")
+        return [
+            Reservation(id_, key, Place(stage, item, ""), call, model, usd, state, reason)
+            for id_, key, stage, item, call, model, usd, state, reason in rows
+        ]
+
+    def spent(self) -> float:
+        """USD that the logged replies cost."""
+        return float(self._db.execute("SELECT coalesce(sum(usd), 0) FROM calls").fetchone()[0])
+
+    def put_wave(self, wave: Wave) -> None:
+        """Commits a wave as it now stands."""
+        row = (wave.id, wave.provider, wave.batch, wave.state, wave.created, b"".join(wave.keys))
+        try:
+            self._db.execute("INSERT OR REPLACE INTO waves VALUES (?, ?, ?, ?, ?, ?)", row)
+        except sqlite3.Error as error:
+            raise store_failure(self.path, error) from error
+
+    def waves(self) -> list[Wave]:
+        """All batches of the run, oldest first."""
+        rows = self._db.execute("SELECT id, provider, batch, state, created, keys FROM waves ORDER BY created, id")
+        return [
+            Wave(id_, provider, batch, state, created, tuple(keys[i : i + KEY] for i in range(0, len(keys), KEY)))
+            for id_, provider, batch, state, created, keys in rows
+        ]
 
     # ---- finished items
 
@@ -214,12 +317,12 @@ class RunStore:
         conditions = [(clause, value) for clause, value in where if value is not None]
         clause = " AND ".join(c for c, _ in conditions) or "1"
         rows = self._db.execute(
-            "SELECT stage, item, step, attempt, call, side, model, messages, reply FROM calls "
+            "SELECT stage, item, step, attempt, call, side, model, messages, images, reply FROM calls "
             f"WHERE {clause} ORDER BY stage, item",
             [value for _, value in conditions],
         )
         cache: dict[bytes, str] = {}
-        for stage_, item, step, attempt, call, side_, model, hashes, reply in rows:
+        for stage_, item, step, attempt, call, side_, model, hashes, images, reply in rows:
             texts = []
             for start in range(0, len(hashes), _HASH):
                 digest = hashes[start : start + _HASH]
@@ -228,11 +331,19 @@ class RunStore:
                         cache.clear()
                     cache[digest] = self._text(digest)
                 texts.append(cache[digest])
-            yield LoggedCall(Place(stage_, item, step, attempt), call, side_, model, tuple(texts), reply)
+            yield LoggedCall(
+                Place(stage_, item, step, attempt), call, side_, model, tuple(texts), tuple(images.split()), reply
+            )
 
     def events(self, stage: str, item: int) -> list[Event]:
         rows = self._db.execute("SELECT body FROM events WHERE stage = ? AND item = ? ORDER BY id", (stage, item))
         return [EVENT.validate_json(body) for (body,) in rows]
+
+    def sums(self, columns: str, by: str, where: str = "1") -> list[tuple[Any, ...]]:
+        """Aggregates over the logged calls: (group, columns…) for every value of the SQL expression `by`, ordered."""
+        return self._db.execute(
+            f"SELECT {by} AS name, {columns} FROM calls WHERE {where} GROUP BY 1 ORDER BY 1"
+        ).fetchall()
 
     def call_counts(self) -> dict[str, int]:
         """Logged calls by call name."""
@@ -250,6 +361,11 @@ def store_failure(path: Path, error: Exception) -> SynthError:
     if "locked" in str(error) or "busy" in str(error):
         return SynthError(f"{path} is locked by another process.", "Stop it, then run the same command again.")
     return SynthError(f"{path} cannot be written: {error}.", "Run the same command again once that is mended.")
+
+
+def _reservation_row(reservation: Reservation) -> tuple[Any, ...]:
+    place = reservation.place
+    return (reservation.id, reservation.key, place.stage, place.item, *reservation[3:])
 
 
 def _pack(text: str) -> bytes:

@@ -38,7 +38,10 @@ class Shop:
         wearers: dict[str, set[tuple[str | None, bool]]] = defaultdict(set)
         self._by_kind: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
         self._kind_sizes: Counter[str] = Counter()
+        self.pictured: dict[str, Product] = {}
+        """The product on a picture, by content hash."""
         for product in products:
+            self.pictured.update((picture.hash, product) for picture in product.images)
             own = {**product.visual, **facets[product.id]}
             for attribute, value in own.items():
                 counts[attribute][value] += 1

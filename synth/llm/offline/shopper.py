@@ -14,9 +14,12 @@ from synth.llm.offline.grammar import grammar
 from synth.llm.offline.phrases import COMPARED, NOUN_PHRASES, adjective, postmodifier
 from synth.llm.offline.shop import SILENT, Shop, card_facets
 from synth.llm.offline.wishes import Wishes, meets, outfit_phrase, question_about, suits_wearer, understand
+from synth.prompts import calls
 from synth.prompts.calls import (
     AcceptInput,
     AnswerInput,
+    DifferInput,
+    DifferOutput,
     JudgeFitInput,
     NeedInput,
     ProductCard,
@@ -146,6 +149,14 @@ class Shopper:
             longer = f"{text} {grammar().say('reject.close', rng, slots)}"
             text = longer if sentences(longer) <= 3 else text
         return RejectOutput(reasons=reasons, text=text)
+
+    def differ(self, given: DifferInput, rng: random.Random) -> DifferOutput:
+        seen = given.target.visual.keys() | given.shown.visual.keys()
+        found = [
+            calls.Difference(attribute=attribute, target=want, shown=have or "none", in_picture=attribute in seen)
+            for attribute, want, have in self.differences(given.target, given.shown)
+        ]
+        return DifferOutput(differences=found[:8])
 
     def accept(self, given: AcceptInput, rng: random.Random) -> UtteranceOutput:
         view, shown = given.view, given.shown

@@ -19,6 +19,8 @@ from synth.prompts.calls import (
     CaptionInput,
     CaptionOutput,
     ExpandInput,
+    LookInput,
+    LookOutput,
     MatchInput,
     MatchOutput,
     OutfitInput,
@@ -232,6 +234,12 @@ class Staff:
     def caption(self, given: CaptionInput, rng: random.Random) -> CaptionOutput:
         """The summary composed from the record (MUSE A.1 has a vision-language model write it)."""
         return CaptionOutput(summary=compose(given.product))
+
+    def look(self, given: LookInput, rng: random.Random) -> LookOutput:
+        """What the import measured in the picture; this simulator has no eyes of its own."""
+        product = self.shop.pictured[given.image]
+        seen = ", ".join(f"{name} {value}" for name, value in product.visual.items())
+        return LookOutput(description=f"A picture of one product; {seen or 'nothing about it was measured'}.")
 
     def _scenario_problem(self, card: ProductCard, family: str, scenario: str) -> str | None:
         usage = card.facets.get("usage")
