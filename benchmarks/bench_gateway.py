@@ -3,7 +3,7 @@
 The server (another process, on another core) answers what the offline simulator would have answered, after a fixed
 latency. Everything is included: graphs, gateway, money cap, limiter, reply log, events, HTTP client.
 
-    python benchmarks/bench_gateway.py [--quick]
+    python benchmarks/bench_gateway.py [--quick] [--way N]
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def steady(ticks: list[Tick], in_flight: int) -> tuple[float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="A quarter of the conversations.")
-    share = 4 if parser.parse_args().quick else 1
+    parser.add_argument("--way", type=int, choices=(1, 2, 3), help="Only this one of the three.")
+    arguments = parser.parse_args()
+    share = 4 if arguments.quick else 1
     ways = [  # latency, calls in flight, conversations, ideal calls a second
         (1.0, 256, 1000 // share, 256.0),
         (0.2, 64, 800 // share, 320.0),
@@ -87,7 +89,9 @@ def main() -> None:
         summary = generate(offline)
         calls = sum(summary.calls.values())
         print(f"offline, no server: {calls / (time.perf_counter() - began):,.0f} calls/s")
-        for number, (latency, in_flight, convs, ideal) in enumerate(ways):
+        for number, (latency, in_flight, convs, ideal) in enumerate(ways, 1):
+            if arguments.way not in (None, number):
+                continue
             with Fake(answers="replay", replay=str(place / "offline" / "run.db"), latency=latency) as fake:
                 options = replace(
                     offline,
@@ -107,7 +111,7 @@ def main() -> None:
             print(
                 f"latency {latency:g} s, {in_flight} conversations in flight: {rate:,.0f} calls/s{goal}; "
                 f"{cpu:.2f} ms CPU a call; {flying:.0f} calls in flight (server saw {ledger['in_flight']['most']} at most); "
-                f"server billed {ledger['usd']:.4f} USD"
+                f"server billed {ledger['billed']['usd']:.4f} USD"
             )
 
 

@@ -397,11 +397,11 @@ def test_a_line_has_the_body_of_an_online_call(provider: str, server: Server, mo
     async def use(opened: RemoteProvider, _: BatchClient) -> None:
         sent = []
 
-        async def post(path: str, *, body: Any, cast_to: Any) -> Any:
-            sent.append((path, body))
-            return cast_to.construct(**(completion if provider == "openai" else message)(said("Hello")))
+        async def post(body: Any, _: Request) -> tuple[int, dict[str, str], bytes]:
+            sent.append((opened.path, body))
+            return 200, {}, json.dumps((completion if provider == "openai" else message)(said("Hello"))).encode()
 
-        monkeypatch.setattr(opened._client, "post", post)
+        monkeypatch.setattr(opened, "_post", post)
         for refused in ((), ("schema", "temperature")):
             opened._refused.update(refused)
             await opened.complete(request)

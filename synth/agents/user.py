@@ -16,6 +16,7 @@ from synth.prompts.calls import (
     ProductCard,
     RejectInput,
     UserChatInput,
+    records_differ,
 )
 from synth.text import opening
 
@@ -53,10 +54,12 @@ async def reject(dialogue: Dialogue, ask: Ask, compare: Compare | None = None) -
     """Turns the product down with its differences; False where there is none that matters.
 
     Args:
-        compare: compares the pair once for all conversations; without it the rejection compares for itself.
+        compare: compares the pair once for all conversations, where one has to look; without it, and where the records
+            alone show enough, the rejection compares for itself.
     """
     shown = dialogue.last_shown
-    differences = await compare(dialogue.target, shown) if compare else None
+    looks = compare is not None and not records_differ(dialogue.target, shown)
+    differences = await compare(dialogue.target, shown) if compare and looks else None
     given = RejectInput(dialogue.user_view(), shown, tuple(dialogue.openings), differences)
     reply = await ask(calls.REJECT, given, f"{dialogue.step}.reject")
     if reply.reasons and opening(reply.text) in dialogue.openings:

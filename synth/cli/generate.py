@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -182,8 +183,11 @@ def generate(
 
         def confirm(expected: Estimate) -> bool:
             with bar.paused():
-                print_estimate(expected)
-                return typer.confirm("Go on?", default=True, err=True)
+                print_estimate(expected, stderr=True)  # beside the question: what goes to stdout may not be seen
+                try:
+                    return typer.confirm("Go on?", default=True, err=True)
+                except typer.Abort:  # Ctrl-C, or the end of the input
+                    return False
 
         try:
             summary = run(options, bar, confirm if asks else None)
@@ -227,32 +231,45 @@ def _dry_run(options: Options, *, quiet: bool, as_json: bool) -> None:
         print_estimate(expected)
 
 
-def print_estimate(expected: Estimate) -> None:
+def print_estimate(expected: Estimate, *, stderr: bool = False) -> None:
     """Shows what a run is expected to come to."""
     from rich.console import Console
     from rich.table import Table
 
+    models = sorted({line.model for line in expected.lines})
     table = Table(box=None, pad_edge=False)
-    for column in ("call", "model", "calls", "input", "of it images", "output", "USD"):
-        table.add_column(column, justify="left" if column in ("call", "model") else "right")
+    table.add_column("call", no_wrap=True)
+    if len(models) > 1:
+        table.add_column("model", overflow="fold")
+    for column in ("calls", "input", "of it images", "output", "USD"):
+        table.add_column(column, justify="right", no_wrap=True)
     for line in sorted(expected.lines, key=lambda line: -line.usd or -line.calls):
+        model = (line.model,) if len(models) > 1 else ()
         counts = (line.calls, line.input_tokens, line.image_tokens, line.output_tokens)
-        table.add_row(line.call, line.model, *(f"{count:,.0f}" for count in counts), f"{line.usd:,.4f}")
+        table.add_row(line.call, *model, *(f"{count:,.0f}" for count in counts), f"{line.usd:,.4f}")
+    model = ("",) if len(models) > 1 else ()
     counts = (expected.calls, expected.input_tokens, expected.image_tokens, expected.output_tokens)
-    table.add_row("all", "", *(f"{count:,.0f}" for count in counts), f"{expected.usd:,.4f}", style="bold")
-    console = Console(highlight=False, markup=False)
-    console.print(f"Expected for {expected.convs} conversations, from {expected.sample} played offline:")
-    console.print(table)
+    table.add_row("all", *model, *(f"{count:,.0f}" for count in counts), f"{expected.usd:,.4f}", style="bold")
+    console = Console(highlight=False, markup=False, stderr=stderr, soft_wrap=True)
+    console.print(
+        f"Expected for {expected.convs} conversations with {', '.join(models)}, from {expected.sample} played offline:"
+    )
+    console.print(table, soft_wrap=False)
     how = "in batches" if expected.batch else "one by one"
-    price = f"about {expected.usd:,.2f} USD {how}" if expected.known else "of unknown price (see --price)"
+    price = "of unknown price" if expected.unpriced and not expected.usd else f"about {expected.usd:,.2f} USD"
+    console.print(f"{expected.calls:,.0f} calls, {price} {how}.")
+    if expected.usd:
+        console.print(f"The first conversation, with what comes before it: {expected.usd_first:,.4f} USD.")
+    for name in expected.unpriced:
+        console.print(f"Unknown price: {name}, counted as nothing; --price {name.partition(':')[2]}=IN/OUT gives it.")
     console.print(
-        f"{expected.calls:,.0f} calls, {price}; the first conversation, with the scenarios, "
-        f"{expected.usd_first:,.4f} USD."
+        f"Online about {_hours(expected.hours_online)}; in batches {expected.waves} waves a generation, about "
+        f"{_hours(expected.hours_batch)} at 20 minutes a batch."
     )
-    console.print(
-        f"Online about {expected.hours_online:,.1f} h; in batches {expected.waves} waves a generation, about "
-        f"{expected.hours_batch:,.0f} h at 20 minutes a batch."
-    )
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f} h" if hours >= 10 else f"{hours:.1f} h" if hours >= 1 else f"{math.ceil(hours * 60)} min"
 
 
 def _print_summary(facts: dict[str, object], *, offline: bool) -> None:

@@ -117,15 +117,15 @@ async def hand_over(state: State, runtime: Runtime[Context]) -> State:
     return {"ended_by": "forced", "product": context.dialogue.target.id}
 
 
-def after_recommendation(state: State, runtime: Runtime[Context]) -> Literal["chit_chat", "judge"]:
+async def after_recommendation(state: State, runtime: Runtime[Context]) -> Literal["chit_chat", "judge"]:
     return "chit_chat" if runtime.context.schedule.chit_chat[state["recommended"] - 1] else "judge"
 
 
-def after_judgement(state: State) -> Literal["accept", "reject"]:
+async def after_judgement(state: State) -> Literal["accept", "reject"]:
     return state["verdict"]
 
 
-def after_rejection(state: State, runtime: Runtime[Context]) -> Literal["accept", "query", "hand_over"]:
+async def after_rejection(state: State, runtime: Runtime[Context]) -> Literal["accept", "query", "hand_over"]:
     if state["verdict"] == "accept":
         return "accept"
     return "query" if state["recommended"] < runtime.context.schedule.recommendations - 1 else "hand_over"

@@ -21,7 +21,7 @@ from synth.llm.gateway import SHARED
 from synth.llm.provider import Usage
 from synth.llm.structured import schema_text
 from synth.llm.tokens import MESSAGE_TOKENS, estimate_tokens
-from synth.prompts.calls import CALLS
+from synth.prompts.calls import CALLS, DIFFER, LOOK
 from synth.prompts.templates import Prompts
 from synth.traces.run import RunFolder
 
@@ -54,14 +54,14 @@ class Estimate:
     sample: int
     lines: tuple[Line, ...]
     usd_first: float
-    """Scenarios and one accepted conversation."""
+    """Scenarios, captions and one accepted conversation."""
     waves: int
-    """Batches of a generation of conversations, if sent in batches."""
+    """Batches of a generation of conversations, if sent in batches; descriptions and comparisons apart."""
     hours_online: float
     hours_batch: float
     batch: bool
-    known: bool
-    """Whether the prices of all models are known."""
+    unpriced: tuple[str, ...]
+    """Models that cost something, and nobody here knows how much; counted as nothing."""
 
     @property
     def calls(self) -> float:
@@ -92,7 +92,7 @@ def estimate(options: Options, progress: Progress) -> Estimate:
         SynthError: the options are not those of a run that could start.
     """
     from synth.graphs.generation import find_run, generate, open_catalogue
-    from synth.graphs.models import open_pictures, open_providers, run_prices
+    from synth.graphs.models import open_pictures, open_providers, run_prices, unpriced_models
 
     catalogue = open_catalogue(options, progress)
     settings = resolve(options, catalogue, Prompts(options.prompts, options.images))
@@ -101,12 +101,10 @@ def estimate(options: Options, progress: Progress) -> Estimate:
     pictures = open_pictures(catalogue, settings)
     models = settings.model_names()
     names = {call: models[CALLS[call].role] for call in CALLS if CALLS[call].role in models}
-    prices = run_prices(
-        settings,
-        open_providers(settings, catalogue, pictures, options),
-        replace(options, max_usd=None),
-        run.config().get("prices") if resumed else None,
-    )
+    providers = open_providers(settings, catalogue, pictures, options)
+    frozen = run.config().get("prices") if resumed else None
+    prices = run_prices(settings, providers, replace(options, max_usd=None), frozen)
+    unpriced = unpriced_models(settings, providers, options, frozen)
     sample = min(max(left, 1), SAMPLE_CONVS)
     progress.stage("estimating, with the offline simulator", sample)
     tally = _Tally()
@@ -123,6 +121,9 @@ def estimate(options: Options, progress: Progress) -> Estimate:
             base_url=None,
             mode="online",
             max_usd=None,
+            max_concurrency=0,
+            rpm=0,
+            tpm=0,
         )
         drawn = generate(offline, _Forward(progress)).totals.drawn
         with closing(RunFolder(offline.out or Path()).store()) as store:
@@ -133,63 +134,66 @@ def estimate(options: Options, progress: Progress) -> Estimate:
                 output: type[BaseModel] = CALLS[row.call].output
                 read = texts + estimate_tokens(schema_text(output)) + seen
                 tally.add(row.place.stage, row.place.item, row.call, read, seen, estimate_tokens(row.reply))
-    distinct = len(catalogue)
+    # What is shared is needed once, however many conversations come: a catalogue runs out of new pictures, and a
+    # target of products to be compared with.
+    distinct = {LOOK.name: len(catalogue), DIFFER.name: len(catalogue) * options.k}
     batch = options.mode != "online"
 
-    def line(call: str, factors: dict[str, float]) -> Line:
-        counts = [0.0, 0.0, 0.0, 0.0]
-        for stage, factor in factors.items():
-            for n, count in enumerate(tally.sums[stage, call]):
-                counts[n] += factor * count
-        calls, read, seen, written = counts
+    def come_to(call: str, convs: float, once: float) -> Line:
+        """What so many conversations need of a call, with `once` times what comes before them all."""
+        sums = [0.0, 0.0, 0.0, 0.0]
+        for stage, counts in tally.by_stage(call).items():
+            factor = once
+            if stage in ("profile", "conversation"):
+                factor = convs / sample
+            elif stage == SHARED:
+                factor = _growth(counts[0], convs / sample, distinct[call])
+            sums = [known + factor * count for known, count in zip(sums, counts, strict=True)]
+        calls, read, seen, written = sums
         price = prices.get(str(names[call]))
         usd = price.cost(Usage(input=round(read), output=round(written)), batch=batch) if price else 0.0
         return Line(call, str(names[call]), calls, read, seen, written, usd)
 
-    factors = {
-        "scenario": 0.0 if resumed else 1.0,
-        "caption": 0.0 if resumed else 1.0,
-        "profile": left / sample,
-        "conversation": left / sample,
-        # What is shared is needed once, however many conversations come: a catalogue runs out of new pictures.
-        SHARED: _growth(tally.items(SHARED), left / sample, distinct),
-    }
-    one = {**factors, "profile": 1 / sample, "conversation": 1 / sample, SHARED: 1 / sample}
-    called = sorted({call for _, call in tally.sums})
-    lines = tuple(line(call, factors) for call in called)
+    lines = tuple(come_to(call, left, 0.0 if resumed else 1.0) for call in tally.calls)
     waves = tally.depth("profile") + tally.depth("conversation")
-    tokens = sum(line.output_tokens for line in lines)
-    seconds = sum(line.calls for line in lines) * _LATENCY[0] + tokens * _LATENCY[1]
+    calls = sum(line.calls for line in lines)
+    seconds = calls * _LATENCY[0] + sum(line.output_tokens for line in lines) * _LATENCY[1]
     at_once = min(options.in_flight, options.max_concurrency or options.in_flight)
-    by_rate = sum(line.calls for line in lines) / options.rpm / 60 if options.rpm else 0.0
+    in_texts = sum(line.input_tokens - line.image_tokens for line in lines)
+    minutes = max(calls / options.rpm if options.rpm else 0.0, in_texts / options.tpm if options.tpm else 0.0)
     generations = 1 + math.log(max(left, 1)) / math.log(10) * (1 - sample / max(drawn, 1))
     return Estimate(
         convs=left,
         sample=sample,
         lines=lines,
-        usd_first=sum(line(call, one).usd for call in called),
+        usd_first=sum(come_to(call, 1, 1.0).usd for call in tally.calls),
         waves=waves,
-        hours_online=max(seconds / at_once / 3600, by_rate),
+        hours_online=max(seconds / at_once / 3600, minutes / 60),
         hours_batch=waves * generations * _BATCH_MINUTES / 60,
         batch=batch,
-        known=all(name.provider == "offline" or str(name) in prices for name in models.values()),
+        unpriced=tuple(unpriced),
     )
 
 
 class _Tally:
-    """Calls, tokens read, image tokens and tokens written of a sample, by stage and call."""
+    """Calls, tokens read, image tokens and tokens written of a sample, by call and stage."""
 
     def __init__(self) -> None:
-        self.sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self._sums: dict[str, dict[str, list[int]]] = {}
         self._calls: dict[str, Counter[int]] = defaultdict(Counter)
 
-    def add(self, stage: str, item: int, call: str, read: int, seen: int, written: int) -> None:
-        for n, count in enumerate((1, read, seen, written)):
-            self.sums[stage, call][n] += count
-        self._calls[stage][item] += 1
+    @property
+    def calls(self) -> list[str]:
+        return sorted(self._sums)
 
-    def items(self, stage: str) -> int:
-        return sum(self._calls[stage].values())
+    def by_stage(self, call: str) -> dict[str, list[int]]:
+        return self._sums[call]
+
+    def add(self, stage: str, item: int, call: str, read: int, seen: int, written: int) -> None:
+        sums = self._sums.setdefault(call, {}).setdefault(stage, [0, 0, 0, 0])
+        for n, count in enumerate((1, read, seen, written)):
+            sums[n] += count
+        self._calls[stage][item] += 1
 
     def depth(self, stage: str) -> int:
         """Calls of the item with the most: an item's calls follow each other."""

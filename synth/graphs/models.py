@@ -20,7 +20,7 @@ from synth.llm.limiter import Limits
 from synth.llm.offline import OfflineProvider
 from synth.llm.pictures import Pictures
 from synth.llm.pricing import FREE, Price, find_price, from_snapshot, parse_prices, snapshot
-from synth.llm.provider import ImageData, ModelError, Provider
+from synth.llm.provider import ImageData, ModelError, ModelName, Provider
 from synth.llm.providers import open_provider
 from synth.llm.remote import RemoteProvider
 from synth.llm.waves import Waves, batched_keys
@@ -65,18 +65,13 @@ def open_providers(
 def run_prices(
     settings: Settings, providers: Mapping[str, Provider], options: Options, frozen: Any = None
 ) -> dict[str, Price]:
-    """Prices by model: those given by flag, those that the run began with, those known today.
+    """Prices by model: those given by flag, those that the run began with, those known today. What is free is left out.
 
     Raises:
         SynthError: there is a money cap, and nobody knows what a model costs.
     """
-    given = parse_prices(options.prices)
-    began = from_snapshot(frozen) if frozen else {}
     prices: dict[str, Price] = {}
-    for name in settings.model_names().values():
-        provider = providers[name.provider]
-        local = isinstance(provider, RemoteProvider) and provider.endpoint.url is not None
-        price = find_price(name, {**began, **given}, local=local)
+    for name, price in _known_prices(settings, providers, options, frozen).items():
         if price is None and options.max_usd is not None:
             raise SynthError(
                 f"Nobody here knows what {name} costs, so --max-usd cannot be kept.",
@@ -84,6 +79,29 @@ def run_prices(
             )
         if price is not None and price != FREE:
             prices[str(name)] = price
+    return prices
+
+
+def unpriced_models(
+    settings: Settings, providers: Mapping[str, Provider], options: Options, frozen: Any = None
+) -> list[str]:
+    """Models that cost something, and nobody here knows how much."""
+    known = _known_prices(settings, providers, options, frozen)
+    return [str(name) for name, price in known.items() if price is None]
+
+
+def _known_prices(
+    settings: Settings, providers: Mapping[str, Provider], options: Options, frozen: Any
+) -> dict[ModelName, Price | None]:
+    given = parse_prices(options.prices)
+    began = from_snapshot(frozen) if frozen else {}
+    prices: dict[ModelName, Price | None] = {}
+    for name in settings.model_names().values():
+        provider = providers[name.provider]
+        local = isinstance(provider, RemoteProvider) and provider.endpoint.url is not None
+        # A flag names the model with its provider or without; what the run began with has the provider always.
+        flagged = str(name) in given or name.model in given
+        prices[name] = find_price(name, given if flagged else began, local=local)
     return prices
 
 
@@ -123,6 +141,9 @@ async def open_gateway(
     Raises:
         SynthError: batches are asked for, and a provider has none.
     """
+    for name in unpriced_models(settings, providers, options):
+        if name not in prices:
+            progress.note(f"unknown price: {name} is counted as nothing; see --price")
     budget = Budget(store, options.max_usd, batched_keys(store))
     tariff = Tariff(prices, pictures if any(isinstance(p, RemoteProvider) for p in providers.values()) else None)
     limits = Limits(options.max_concurrency, options.rpm, options.tpm)

@@ -44,8 +44,10 @@ from synth.traces.events import FilterEvent
 from synth.traces.run import RowWriter, RunFolder, row, write_atomically
 
 Search = Callable[[str, int, Collection[str]], Awaitable[list[Candidate]]]
-_USUAL_YIELD = (7, 10)
-"""Acceptances and draws that count beside those observed, when replacements are drawn beforehand."""
+_USUAL_PROFILES, _USUAL_REVIEWS = (7, 10), (19, 20)
+"""What passes and of how many, at the two filters; counts beside what is observed, when draws are made beforehand."""
+_SPARE = 1.64
+"""Standard deviations by which these draws are more than just expected to do: a second helping takes all its waves."""
 _MOST_LIVE = 20_000
 _LEAST_YIELD = 0.02
 _YIELD_WINDOW = 400
@@ -98,6 +100,10 @@ class Pipeline:
         self.targets = list(self.ids)
         rng(settings.seed, "targets").shuffle(self.targets)
         self.totals = Totals()
+        self._profiled = self._passed = self._reviewed = 0
+        """Draws whose profile is decided; of these, those that passed; of these, those whose conversation is too."""
+        self._news: asyncio.Queue[asyncio.Task[None] | None] = asyncio.Queue()
+        """Draws that have ended; None for one that will be rejected."""
         self._dry = ""
         self.scenarios: list[Scenario] = []
         self._profiles: dict[int, str] = {}
@@ -148,32 +154,38 @@ class Pipeline:
 
     async def _draw_all(self) -> None:
         live: set[asyncio.Task[None]] = set()
-        done: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         number = 0
         try:
             while self.totals.accepted < self.convs:
-                while len(live) < self._wanted():
+                while self._wants_more(number, len(live)):
                     self._check_yield(number)
                     task = asyncio.create_task(self._draw(number))
-                    task.add_done_callback(done.put_nowait)
+                    task.add_done_callback(self._news.put_nowait)
                     live.add(task)
                     number += 1
-                finished = await done.get()
-                live.discard(finished)
-                finished.result()
+                finished = await self._news.get()
+                if finished is not None:
+                    live.discard(finished)
+                    finished.result()
         finally:
             for task in live:
                 task.cancel()
             await asyncio.gather(*live, return_exceptions=True)
 
-    def _wanted(self) -> int:
-        """Draws that should be under way."""
+    def _wants_more(self, drawn: int, live: int) -> bool:
+        """Whether another draw should be under way.
+
+        In batches, as long as those under way are not likely to end in all that is missing.
+        """
         missing = self.convs - self.totals.accepted
         if not self.batched:
-            return min(self.in_flight, missing)
-        accepted, drawn = _USUAL_YIELD
-        rate = (self.totals.accepted + accepted) / (self.totals.drawn + drawn)
-        return min(math.ceil(missing / rate), _MOST_LIVE)
+            return live < min(self.in_flight, missing)
+        passing = (self._passed + _USUAL_PROFILES[0]) / (self._profiled + _USUAL_PROFILES[1])
+        accepted = (self.totals.accepted + _USUAL_REVIEWS[0]) / (self._reviewed + _USUAL_REVIEWS[1])
+        undecided = ((self._passed - self._reviewed, accepted), (drawn - self._profiled, passing * accepted))
+        expected = sum(count * chance for count, chance in undecided)
+        spread = math.sqrt(sum(count * chance * (1 - chance) for count, chance in undecided))
+        return live < _MOST_LIVE and expected - _SPARE * spread < missing
 
     async def _draw(self, number: int) -> None:
         """One draw, from person to verdict; what an earlier process finished is taken from the store."""
@@ -269,12 +281,16 @@ class Pipeline:
 
     def _decide_profile(self, number: int, profile: UserProfile | None) -> str | None:
         """Why the profile repeats an earlier one, if it does. Strictly by number."""
+        self._profiled += 1
         if profile is None:
+            self._news.put_nowait(None)
             return None
         duplicate = self._duplicates.offer(profile.backstory)
         if duplicate is None:
+            self._passed += 1
             self._writers["profiles"].write(row(profile))
             return None
+        self._news.put_nowait(None)
         return f"BLEU-4 {duplicate.bleu:.3f} with an earlier backstory"
 
     def _decide_conversation(self, number: int, outcome: Conversation | Rejected) -> None:
@@ -283,6 +299,7 @@ class Pipeline:
         if totals.accepted >= self.convs:
             return
         totals.drawn += 1
+        self._reviewed += outcome.id.startswith("c")  # else it did not get beyond its profile
         if isinstance(outcome, Rejected):
             totals.rejected[outcome.filter] += 1
             totals.since_accepted += 1

@@ -59,7 +59,7 @@ async def backstory(state: State, runtime: Runtime[Surroundings]) -> State:
     return {}
 
 
-def after_match(state: State) -> Literal["backstory", "__end__"]:
+async def after_match(state: State) -> Literal["backstory", "__end__"]:
     return "backstory" if state["fits"] else "__end__"
 
 

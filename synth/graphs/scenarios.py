@@ -85,7 +85,7 @@ async def keep(state: State, runtime: Runtime[Pool]) -> State:
     return {"idle": 0 if len(pool.kept) > before else state.get("idle", 0) + 1}
 
 
-def enough(state: State, runtime: Runtime[Pool]) -> Literal["write", "__end__"]:
+async def enough(state: State, runtime: Runtime[Pool]) -> Literal["write", "__end__"]:
     return (
         "__end__" if len(runtime.context.kept) >= runtime.context.wanted or state["idle"] >= _IDLE_ROUNDS else "write"
     )

@@ -13,6 +13,9 @@ from synth.llm.roles import alternating
 from synth.llm.structured import strict_schema
 from synth.prompts.templates import Message
 
+_VERSION = "2023-06-01"
+"""Of the API, as its reference names it."""
+
 
 class AnthropicProvider(RemoteProvider):
     """Calls `/v1/messages`. There is no seed: equal calls may differ.
@@ -38,17 +41,18 @@ class AnthropicProvider(RemoteProvider):
         endpoint = Endpoint.find(self.name, base_url)
         import anthropic
 
-        self.answer = anthropic.types.Message
+        url = (endpoint.url or "https://api.anthropic.com").removesuffix("/v1")
         client = anthropic.AsyncAnthropic(
             api_key=endpoint.key,
-            base_url=(endpoint.url or "https://api.anthropic.com").removesuffix("/v1"),
+            base_url=url,
             default_headers=endpoint.headers,
             max_retries=0,
             timeout=None,
             http_client=anthropic.DefaultAioHttpClient(timeout=None),
             open_telemetry=False,
         )
-        super().__init__(endpoint, anthropic, client, pictures=pictures, timeout=timeout)
+        headers = {"x-api-key": endpoint.key, "anthropic-version": _VERSION}
+        super().__init__(endpoint, url + self.path, headers, anthropic, client, pictures=pictures, timeout=timeout)
 
     def body(self, request: Request, messages: list[Message], refused: frozenset[str]) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -70,18 +74,16 @@ class AnthropicProvider(RemoteProvider):
         return body
 
     def reply(self, answer: Any, request: Request) -> Reply:
-        usage = _usage(answer.usage)
-        if answer.stop_reason == "max_tokens":
+        usage = _usage(answer.get("usage"))
+        reason = answer.get("stop_reason")
+        if reason == "max_tokens":
             raise cut(request, usage)
-        if answer.stop_reason == "refusal":
+        if reason == "refusal":
             raise refusal(usage)
-        if answer.stop_reason == "model_context_window_exceeded":
+        if reason == "model_context_window_exceeded":
             raise ModelError("the call is too long for the model's context window", usage=usage)
-        text = "".join(block.text for block in answer.content or () if block.type == "text")
-        return Reply(text, usage)
-
-    def explain(self, error: Any) -> tuple[str, str]:
-        return error.api_message or "", error.type or ""
+        blocks = answer.get("content") or ()
+        return Reply("".join(block["text"] for block in blocks if block.get("type") == "text"), usage)
 
     def _blocks(self, message: Message, model: str) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
@@ -97,6 +99,7 @@ def _usage(usage: Any) -> Usage:
     """Anthropic counts cached tokens apart; a `Usage` has them among its input, as OpenAI counts."""
     if not usage:
         return Usage()
-    cached = usage.cache_read_input_tokens or 0
-    written = usage.cache_creation_input_tokens or 0
-    return Usage((usage.input_tokens or 0) + written + cached, cached, written, usage.output_tokens or 0)
+    cached = int(usage.get("cache_read_input_tokens") or 0)
+    written = int(usage.get("cache_creation_input_tokens") or 0)
+    read = int(usage.get("input_tokens") or 0) + written + cached
+    return Usage(read, cached, written, int(usage.get("output_tokens") or 0))

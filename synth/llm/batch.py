@@ -175,9 +175,8 @@ class Collector:
 
     def read(self, body: Any, request: Request) -> Reply | ModelError:
         """What an online call with this answer would have come to."""
-        answer = self._provider.answer.construct(**body) if isinstance(body, dict) else None
         try:
-            return self._provider.read(answer, request, schema=self._provider.keeps_schema)
+            return self._provider.read(body, request, schema=self._provider.keeps_schema)
         except ModelError as error:
             return error
 

@@ -97,7 +97,12 @@ class Budget:
             self._next += 1
             self.open[reservation.id] = reservation
             taken.append(reservation)
-        await self._store.reserve(taken)
+        try:
+            await self._store.reserve(taken)
+        except BaseException:
+            for reservation in taken:
+                self._close(reservation)
+            raise
         return taken
 
     def settle(self, reservation: Reservation, usd: float) -> None:
@@ -120,6 +125,10 @@ class Budget:
 
     def _fits(self, usd: float) -> bool:
         return self.cap is None or self.spent + self._set_aside + usd <= self.cap + _ROUNDING
+
+    def _under_way(self) -> bool:
+        """Whether a reply may still make room; nobody waits for those of calls not yet asked for again."""
+        return len(self.open) > len(self.adopted)
 
     async def _admit(self, usd: float, priority: int) -> None:
         if not self._waiters and self._fits(usd):
@@ -145,11 +154,11 @@ class Budget:
             waiter = heapq.heappop(self._waiters)
             self._set_aside += waiter.usd
             waiter.admitted.set_result(None)
-        if self._waiters and not self.open:
+        if self._waiters and not self._under_way():
             asyncio.get_running_loop().call_later(_GRACE, self._give_up)
 
     def _give_up(self) -> None:
-        if self.open or not self._waiters or self._fits(self._waiters[0].usd):
+        if self._under_way() or not self._waiters or self._fits(self._waiters[0].usd):
             return
         reached = SynthError(
             f"The cap of {self.cap:.2f} USD is reached: {self.spent:.4f} spent, and the next call may cost "

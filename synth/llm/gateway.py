@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -35,6 +35,8 @@ MAX_GIVEN_UP = 4
 """Calls given up one after the other, with no answer between them, after which the provider counts as down."""
 MAX_EQUAL = 8
 """Calls refused for the same reason, with no answer between them, after which the run stops with that reason."""
+MAX_REFUSED = 2
+"""Tries of a call that the model refuses to answer: the next sample may be none."""
 MAX_FATAL = 3
 """Failures in a row that no retry can mend (revoked key, out of quota) in a run that had answers before."""
 SHARED = "shared"
@@ -43,6 +45,7 @@ _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _LONGER = 4
 """How many times the room an answer gets that was cut, once."""
+_GO_ON = "Run the same command again once that is mended."
 
 
 class CallFailed(Exception):
@@ -86,7 +89,7 @@ class Gateway:
         self.thinking = thinking
         self.counts: Counter[str] = Counter()
         """`asked` of a provider, `answered`, `logged` (from the log), `retried`, `repaired`."""
-        self._outage = _Outage()
+        self._outages: defaultdict[ModelName, _Outage] = defaultdict(_Outage)
         self._shared: dict[str, asyncio.Task[Any]] = {}
 
     async def ask(self, call: Call[Any, O], given: Any, stage: str, item: int, step: str) -> O:
@@ -212,7 +215,7 @@ class Gateway:
                     await asyncio.sleep(_wait(request, failed + turned_away, error.retry_after))
                 self.counts["retried"] += 1
                 continue
-            self._outage.answered()
+            self._outages[name].answered()
             self.counts["answered"] += 1
             # A lone surrogate is valid JSON and no valid text.
             text = delivered.reply.text.encode("utf-8", "replace").decode()
@@ -224,37 +227,38 @@ class Gateway:
         Raises:
             SynthError: the provider is down, or no call can work.
         """
+        outage = self._outages[name]
         if error.fatal:
-            if self._outage.fatal(error):
-                raise SynthError(f"{name.provider}: {error}") from error
+            if outage.fatal():
+                code = Exit.LIMIT if outage.answers else Exit.BAD_INPUT
+                raise SynthError(f"{name.provider}: {error}.", _GO_ON, code) from error
             return failed < MAX_TRIES
-        if error.retry and failed < MAX_TRIES:
+        tries = MAX_TRIES if error.retry else MAX_REFUSED if error.usage and not error.cut else 1
+        if failed < tries:
             return True
-        if reason := self._outage.gave_up(error):
-            raise SynthError(
-                f"{name.provider}: {reason}", "Run the same command again once that is mended.", Exit.LIMIT
-            ) from error
+        if reason := outage.gave_up(error):
+            raise SynthError(f"{name.provider}: {reason}", _GO_ON, Exit.LIMIT) from error
         return False
 
 
 class _Outage:
-    """Tells a provider that is down, or refuses everything, from a call that failed."""
+    """Tells a model that is down, or refuses everything, from a call that failed."""
 
     def __init__(self) -> None:
-        self._answers = 0
+        self.answers = 0
         self._given_up = 0
         self._fatal = 0
         self._equal = 0
         self._reason = ""
 
     def answered(self) -> None:
-        self._answers += 1
+        self.answers += 1
         self._given_up = self._fatal = self._equal = 0
 
-    def fatal(self, error: ModelError) -> bool:
+    def fatal(self) -> bool:
         """Whether the run must stop; a key that has worked before gets a few more chances."""
         self._fatal += 1
-        return not self._answers or self._fatal >= MAX_FATAL
+        return not self.answers or self._fatal >= MAX_FATAL
 
     def gave_up(self, error: ModelError) -> str:
         """The reason to stop the run, if this makes one."""

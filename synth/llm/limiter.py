@@ -10,11 +10,12 @@ The limit on calls in flight is found, not configured. The rules are those of co
   second (trials of rates against each other are from PCC). Where the server does saturate, its slots are the best
   throughput seen times the calm latency, and the limit becomes half as much again: the queue is short and never empty.
   Where it does not, the limit returns to where it was. From time to time a settled limit is tried half as large again.
-- *Refusals* (429, 529): multiplicative decrease, once per round trip, and a remembered ceiling, raised in small
-  steps, each a while after the last, that double as long as nothing is refused.
+- *Refusals* (429, 529): multiplicative decrease, once per round trip, and a remembered ceiling (as in NeMo Data
+  Designer), raised in small steps, each a while after the last, that double as long as nothing is refused. A provider
+  that refuses nearly everything is left alone for longer and longer; afterwards slow start leads back to the ceiling.
 
-Latencies are compared as logarithms, within each kind of call: kinds differ tenfold, and single answers are late by
-more than that. Nothing here depends on the clock but caps per minute and pauses.
+Latencies are compared within each kind of call, whose usual ones differ tenfold, and as logarithms, since single
+answers may be later than that. Rounds are counted in answers; seconds matter for pauses and caps per minute only.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _STRAIN = math.log(1.75)
 """Rise of latency (logarithm) over the calm one from which a growing limit is tried at half."""
 _STRAIN_SETTLED = math.log(2.1)
 """The same for a limit that has settled and so has a queue of its own."""
+_EASE = math.log(1.25)
+"""Rise of latency below which a trial of a settled limit goes no lower."""
 _RELIEF = math.log(0.75)
 """Rise of latency below which what was taken for calm was not."""
 _WORTH = 0.65
@@ -56,8 +59,12 @@ _PROBE = 0.05
 _RECOVERY = 1 / 8
 """Slots added per answer after a decrease."""
 _DECREASE = 0.8
-_FAILING = 0.3
-"""Share of recent calls that failed, from which failures count as overload."""
+_RECENT = 16
+"""Calls over which shares are taken."""
+_OUTAGE = 0.6
+"""Share of refused calls from which the provider takes none at the moment."""
+_MANY_FAILED = 0.3
+"""Share of failed calls from which failures count as overload: single ones happen at any load."""
 _LONGEST_PAUSE = 30.0
 """Seconds, where the provider names none."""
 _MINUTE = 60.0
@@ -95,7 +102,6 @@ class Limiter:
         """Heap of priority, order of arrival, tokens, and what becomes the time of leaving."""
         self._arrivals = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._usual = 1.0
         self._open_at = -math.inf
         self._spread = 0
         self.in_flight = 0
@@ -145,8 +151,7 @@ class Limiter:
             kind: name of the agent call; latencies are compared within one kind.
             seconds: from leaving to the last byte.
         """
-        self._usual += (seconds - self._usual) / _SAMPLE
-        self._window.answered(kind, seconds, self.in_flight)
+        self._window.answered(kind, seconds, self.in_flight, self._clock())
         self.released()
 
     def throttled(self, retry_after: float | None) -> None:
@@ -155,19 +160,17 @@ class Limiter:
         Args:
             retry_after: seconds that the provider asks to wait; None where it names none.
         """
-        outages = self._window.throttled(self.in_flight)
-        if retry_after is None:
-            retry_after = min(2.0 ** (outages - 1), _LONGEST_PAUSE) if outages else 0.0
-        if retry_after > 0:
-            self._open_at = max(self._open_at, self._clock() + retry_after)
-            # Whoever waited comes back over one usual round trip, not as one burst.
-            self._spread = self.limit
-            self.pauses += 1
+        now = self._clock()
+        pause = self._window.throttled(retry_after, self.in_flight, now)
+        # Those next leave over one usual round trip: not as one burst, and no faster where refusals come at once.
+        self._spread = self.limit
+        self._open_at = max(self._open_at, now + pause)
+        self.pauses += pause > 0
         self.released()
 
     def failed(self) -> None:
         """The server failed (5xx), was too late, or the connection broke."""
-        self._window.failed(self.in_flight)
+        self._window.failed(self.in_flight, self._clock())
         self.released()
 
     def released(self) -> None:
@@ -218,7 +221,7 @@ class Limiter:
             self._tokens.take(now, tokens)
         if self._spread:
             self._spread -= 1
-            self._open_at = now + self._usual / max(self.limit, 1)
+            self._open_at = now + self._window.usual / self.limit
         return now
 
     def _take_back(self, left: float, tokens: int) -> None:
@@ -280,6 +283,8 @@ class _Latencies:
 class _Window:
     """The limit on calls in flight, as the provider's answers move it.
 
+    Everywhere, `in_flight` counts the call that just came back, and `now` is in seconds.
+
     Args:
         cap: the most the user allows.
     """
@@ -304,17 +309,26 @@ class _Window:
         self._levels: list[_Latencies] = []
         """What the trial has measured: the limit as it was, then each tried one at which the server was saturated."""
         self._before = self.limit
-        self._since = self._refused = self._outstanding = 0
-        """Calls that came back since the last decrease, those refused of them, and those in flight at it."""
+        self.usual = 0.0
+        """Seconds that calls took recently; 0 before the first answer."""
+        self._refused = self._failed = 0.0
+        """Shares of recent calls."""
+        self._refused_alone = 0.0
+        """Share of calls that were refused with no other in flight: not for the load we make, and so tolerated."""
+        self._decreased_at = -math.inf
+        self._answered = True
+        """Whether a call was answered that left after the last decrease."""
+        self._shows_at = -math.inf
+        """When the last decrease shows: refusals before are still of calls that left before it."""
         self._outages = 0
-        """Decreases since the last answer."""
-        self._failing = 0.0
-        """Share of recent calls that failed."""
+        """Decreases one after the other at which nearly everything was refused."""
 
-    def answered(self, kind: str, seconds: float, in_flight: int) -> None:
-        self._since += 1
-        self._outages = 0
-        self._failing -= self._failing / (4 * _SAMPLE)
+    def answered(self, kind: str, seconds: float, in_flight: int, now: float) -> None:
+        self.usual += (seconds - self.usual) / _RECENT if self.usual else seconds
+        self._returned(in_flight)
+        if now - seconds >= self._decreased_at:
+            self._answered = True
+            self._outages = 0
         log_seconds = math.log(max(seconds, 1e-6))
         if not self._calm.knows(kind):
             self._calm.add(kind, log_seconds, in_flight)
@@ -331,44 +345,66 @@ class _Window:
         if self._round.count >= size:
             self._judge(in_flight)
 
-    def throttled(self, in_flight: int) -> int:
-        """Decreases since the last answer, where this was one, without it."""
-        self._since += 1
-        self._refused += 1
-        if self._since <= self._outstanding:
-            return 0
-        refused = self._refused / self._since
-        tried = min(self.limit, float(in_flight))
-        outages = self._outages
-        if not outages:  # a server that refuses everything says nothing about how much it takes
+    def throttled(self, retry_after: float | None, in_flight: int, now: float) -> float:
+        """Seconds for which nobody may leave."""
+        self._returned(in_flight, refused=True)
+        pause = retry_after or 0.0
+        if now < self._shows_at:
+            return pause
+        if self._refused <= min(2 * self._refused_alone, _OUTAGE):
+            # As many are refused when one call is in flight: decreases are in vain.
+            self._ceiling = math.inf
+            return pause
+        outage = self._refused > _OUTAGE
+        if in_flight == 1 and not outage:
+            return pause  # one is not too many: it came too early
+        if outage:
+            if retry_after is None:
+                pause = min(2.0**self._outages, _LONGEST_PAUSE)
+            self._outages += 1
+        if self._answered and in_flight > 1:
+            # Only then does the refusal say how many calls are too many: some are answered, this one is not.
+            tried = min(self.limit, float(in_flight))
             self._ceiling = max(1.0, min(tried * 0.95, tried - 1))
             self._boost = _PROBE
-        self._decrease(0.5 if self._step == 1.0 else min(_DECREASE, max(0.5, 1 - refused)), in_flight)
-        self._outages = outages + 1
-        return outages
+        self._decrease(0.5 if self._step == 1.0 else min(_DECREASE, max(0.5, 1 - self._refused)), in_flight, now)
+        if outage:
+            self._step = 1.0
+        self._shows_at = now + (pause if outage and pause else max(pause, self.usual or 1.0))
+        return pause
 
-    def failed(self, in_flight: int) -> None:
-        self._since += 1
-        self._failing += (1 - self._failing) / (4 * _SAMPLE)
-        if self._failing > _FAILING and self._since > self._outstanding:
-            self._decrease(_DECREASE, in_flight)
+    def failed(self, in_flight: int, now: float) -> None:
+        self._returned(in_flight, failed=True)
+        if self._failed > _MANY_FAILED and now >= self._shows_at:
+            self._decrease(_DECREASE, in_flight, now)
+            self._shows_at = now + self.usual
 
-    def _decrease(self, factor: float, in_flight: int) -> None:
-        limit = min(self.limit, float(in_flight)) * factor
-        self._set(max(1.0, min(limit, self._ceiling)), in_flight)
+    def _returned(self, in_flight: int, *, refused: bool = False, failed: bool = False) -> None:
+        self._refused += (refused - self._refused) / _RECENT
+        self._failed += (failed - self._failed) / _RECENT
+        if in_flight > 1:
+            self._refused_alone += (min(self._refused, self._refused_alone) - self._refused_alone) / (16 * _RECENT)
+        elif self._refused <= _OUTAGE:
+            self._refused_alone += (refused - self._refused_alone) / _RECENT
+
+    def _decrease(self, factor: float, in_flight: int, now: float) -> None:
+        self._set(min(self.limit, float(in_flight)) * factor, in_flight)
         self._step = _RECOVERY
         self._trial = 0.0
         self._levels = []
         self._at_rest = 0
-        self._since = self._refused = 0
-        self._outstanding = in_flight
+        self._answered = False
+        self._decreased_at = now
 
     def _grow(self, in_flight: int) -> None:
+        """An answer came while the whole limit was in use."""
         top = min(self._cap, self._ceiling)
         if self._step and self.limit < top:
             self.limit = min(top, self.limit + self._step)
             self._at_rest = 0
             return
+        if self._step:
+            self._step = _RECOVERY
         self._at_rest += 1
         if self.limit >= self._cap or self._at_rest < max(_PROBE_ROUNDS * self.limit, _PROBE_ANSWERS):
             return
@@ -384,6 +420,8 @@ class _Window:
         measured = self._round
         if self._levels:
             pays = _pays(self._levels[-1], measured)
+            if self._trial == _DOWN and not self._step and measured.rise(self._calm)[0] < _EASE:
+                pays = True  # as calm as when the limit settled: lower ones only cost answers
             if pays is None:
                 return
             self._conclude(measured, pays, in_flight)
@@ -431,7 +469,7 @@ class _Window:
 
     def _set(self, limit: float, in_flight: int) -> None:
         """A new limit; the answers to calls that left under the old one are not judged."""
-        self.limit = max(1.0, min(limit, self._cap))
+        self.limit = max(1.0, min(limit, self._cap, self._ceiling))
         self._unsettled = max(in_flight, int(self.limit))
         self._round = _Latencies()
 
@@ -492,8 +530,9 @@ class _Cap:
     def give_back(self, left: float, amount: int) -> None:
         """What was taken at a time did not leave."""
         self._level += amount
-        self._taken.append((left, -amount))
-        self._sum -= amount
+        if (left, amount) in self._taken:
+            self._taken.remove((left, amount))
+            self._sum -= amount
 
     def _level_at(self, now: float) -> float:
         return min(self._size, self._level + (now - self._filled_at) * self._rate)

@@ -45,19 +45,18 @@ class OpenAIProvider(RemoteProvider):
     def __init__(self, *, base_url: str | None, pictures: Pictures, timeout: float) -> None:
         endpoint = Endpoint.find(self.name, base_url)
         import openai
-        from openai.types.chat import ChatCompletion
 
-        self.answer = ChatCompletion
+        url = endpoint.url or "https://api.openai.com/v1"
         client = openai.AsyncOpenAI(
             api_key=endpoint.key,
-            base_url=endpoint.url or "https://api.openai.com/v1",
+            base_url=url,
             default_headers=endpoint.headers,
             max_retries=0,
             timeout=None,
-            # A third of the CPU of the default client, which also slows down with the number of open connections.
             http_client=openai.DefaultAioHttpClient(timeout=None),
         )
-        super().__init__(endpoint, openai, client, pictures=pictures, timeout=timeout)
+        headers = {"Authorization": f"Bearer {endpoint.key}"}
+        super().__init__(endpoint, url + self.path, headers, openai, client, pictures=pictures, timeout=timeout)
 
     def body(self, request: Request, messages: list[Message], refused: frozenset[str]) -> dict[str, Any]:
         if _FREE_ROLES in refused:
@@ -80,22 +79,17 @@ class OpenAIProvider(RemoteProvider):
         return body
 
     def reply(self, answer: Any, request: Request) -> Reply:
-        usage = _usage(answer.usage)
-        choice = answer.choices[0] if answer.choices else None
-        message = choice.message if choice else None
-        if choice and choice.finish_reason == "length":
+        usage = _usage(answer.get("usage"))
+        choices = answer.get("choices") or [{}]
+        choice = choices[0]
+        message = choice.get("message") or {}
+        reason = choice.get("finish_reason")
+        if reason == "length":
             raise cut(request, usage)
-        if choice and (choice.finish_reason == "content_filter" or getattr(message, "refusal", None)):
+        if reason == "content_filter" or message.get("refusal"):
             raise refusal(usage)
-        text = message.content if message else None
+        text = message.get("content")
         return Reply(text if isinstance(text, str) else "", usage)
-
-    def explain(self, error: Any) -> tuple[str, str]:
-        body = error.body
-        if isinstance(body, dict):
-            return str(body.get("message") or ""), f"{error.code} {error.type} {error.param}"
-        # Ollama's error is a plain string; a proxy's may be a page.
-        return (body if isinstance(body, str) and not body.startswith("<") else ""), ""
 
     def _message(self, message: Message, model: str) -> dict[str, Any]:
         if not message.images:
@@ -115,6 +109,5 @@ def _merged(group: list[Message]) -> Message:
 def _usage(usage: Any) -> Usage:
     if not usage:
         return Usage()
-    details = usage.prompt_tokens_details
-    cached = (details.cached_tokens if details else None) or 0
-    return Usage(usage.prompt_tokens or 0, cached, 0, usage.completion_tokens or 0)
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    return Usage(int(usage.get("prompt_tokens") or 0), int(cached), 0, int(usage.get("completion_tokens") or 0))

@@ -399,14 +399,24 @@ class Call(Generic[I, O]):
     """Hashes of the pictures that this call must look at."""
     history: Callable[[I], tuple[Line, ...]] | None = None
     """The conversation so far, where it goes in as real messages (so that providers' prefix caches hit)."""
-    glance: bool = False
-    """Whether the pictures merely help: they are left out where pictures are to be sent sparingly."""
+    glance: Callable[[I], bool] = lambda _: False
+    """Whether the pictures merely help here: they are left out where pictures are to be sent sparingly."""
     max_tokens: int = 600
     """Room for the answer; a reply that is cut is asked for once more with four times the room."""
 
     @property
     def agent(self) -> str:
         return self.name.partition(".")[0]
+
+
+_NAMELESS = frozenset({"brand"})
+"""Facets that no rejection names."""
+
+
+def records_differ(one: ProductCard, other: ProductCard) -> bool:
+    """Whether two differences, as many as a rejection gives, show without looking at the pictures."""
+    shared = one.facets.keys() & other.facets.keys() - _NAMELESS
+    return sum(one.facets[name].lower() != other.facets[name].lower() for name in shared) >= 2
 
 
 EXPAND = Call("scenario.expand", "staff", "simulator", ExpandInput, ScenariosOutput, 1.0, max_tokens=2000)
@@ -470,6 +480,7 @@ REJECT = Call(
     0.2,
     lambda i: (i.view.target.image, i.shown.image) if i.differences is None else (),
     lambda i: i.view.lines,
+    glance=lambda i: records_differ(i.view.target, i.shown),
 )
 DIFFER = Call(
     "user.differ",
@@ -489,7 +500,7 @@ ACCEPT = Call(
     0.2,
     lambda i: (i.shown.image,),
     lambda i: i.view.lines,
-    glance=True,
+    glance=lambda _: True,
 )
 USER_CHAT = Call(
     "user.chit_chat",
@@ -500,7 +511,7 @@ USER_CHAT = Call(
     0.2,
     lambda i: (i.shown.image,),
     lambda i: i.view.lines,
-    glance=True,
+    glance=lambda _: True,
 )
 
 REWRITE = Call("rewriter.rewrite", "staff", "rewriter", RewriteInput, RewriteOutput, 1.0, max_tokens=3000)

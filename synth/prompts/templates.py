@@ -81,7 +81,7 @@ class Prompts:
         """
         prompt = self.prompts[call.name]
         view = getattr(given, "view", None)
-        looks = self._sight == "full" or not call.glance
+        looks = self._sight == "full" or not call.glance(given)
         images = tuple(image for image in call.pictures(given) if image) if looks else ()
         variables: dict[str, Any] = {
             "input": given,

@@ -43,6 +43,8 @@ CREATE TABLE IF NOT EXISTS results (
 _PUT_RESERVATION = "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 KEY = 16
 """Bytes of a call's key."""
+_GATHER = 0.002
+"""Seconds in which what becomes ready joins one transaction."""
 _HASH = 12
 _COMPRESS_FROM = 160
 
@@ -202,7 +204,7 @@ class RunStore:
     def _committed(self) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         if not self._waiting:
-            loop.call_soon(self._commit)
+            loop.call_later(_GATHER, self._commit)
         committed: asyncio.Future[None] = loop.create_future()
         self._waiting.append(committed)
         return committed

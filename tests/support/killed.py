@@ -7,16 +7,24 @@ MOMENT is one of the keys of `MOMENTS`; the process dies the Nth time it comes. 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from synth.llm.budget import Budget
 from synth.llm.offline import OfflineProvider
 from synth.llm.provider import Reply, Request
+from synth.llm.remote import RemoteProvider
 from synth.traces import run as run_module
-from synth.traces.store import RunStore
+from synth.traces.store import Reservation, RunStore
+
+ON_ITS_WAY = 0.005
+"""Seconds after which a request is at the server; a server that answers later is caught in between."""
 
 
 class Killer:
@@ -37,19 +45,34 @@ class Killer:
 
 def install(killer: Killer, asked: Path) -> None:
     log = asked.open("a", encoding="utf-8")
-    complete, commit, finish = OfflineProvider.complete, RunStore._commit, RunStore.finish
+    settle, commit, finish = Budget.settle, RunStore._commit, RunStore.finish
     replace, write = os.replace, run_module.RowWriter.write
 
-    async def completes(self: OfflineProvider, request: Request) -> Reply:
-        log.write(" ".join(map(str, (*request.place, request.call.name))) + "\n")
-        log.flush()
-        reply = await complete(self, request)
-        killer.pass_by("reply not committed")
-        return reply
+    def watched(complete: Callable[[Any, Request], Awaitable[Reply]]) -> Callable[[Any, Request], Awaitable[Reply]]:
+        async def completes(self: Any, request: Request) -> Reply:
+            if killer.moment == "milliseconds after a call":
+                threading.Timer(killer.left / 1000, killer.kill).start()
+                killer.moment = "none"
+            killer.pass_by("reserved, not sent")
+            log.write(" ".join(map(str, (*request.place, request.call.name))) + "\n")
+            log.flush()
+            if killer.due("request in flight"):
+                asyncio.get_running_loop().call_later(ON_ITS_WAY, killer.kill)
+            reply = await complete(self, request)
+            killer.pass_by("reply not committed")
+            return reply
+
+        return completes
+
+    def settles(self: Budget, reservation: Reservation, usd: float) -> None:
+        settle(self, reservation, usd)
+        killer.pass_by("settled, not committed")
 
     def commits(self: RunStore) -> None:
+        replies = bool(self._pending)
         commit(self)
-        killer.pass_by("reply committed, not used")
+        if replies:
+            killer.pass_by("reply committed, not used")
 
     def finishes(self: RunStore, *args: Any) -> None:
         killer.pass_by("item done, not stored")
@@ -67,7 +90,9 @@ def install(killer: Killer, asked: Path) -> None:
             self._file.truncate(self._file.tell() - len(row) // 2)
             killer.kill()
 
-    OfflineProvider.complete = completes  # type: ignore[method-assign]
+    OfflineProvider.complete = watched(OfflineProvider.complete)  # type: ignore[method-assign,assignment]
+    RemoteProvider.complete = watched(RemoteProvider.complete)  # type: ignore[method-assign,assignment]
+    Budget.settle = settles  # type: ignore[method-assign]
     RunStore._commit = commits  # type: ignore[method-assign]
     RunStore.finish = finishes  # type: ignore[method-assign,assignment]
     os.replace = replaces  # type: ignore[assignment]
@@ -84,11 +109,18 @@ MOMENTS = (
     "after a rename",
     "half a row written",
 )
+PAID_MOMENTS = (
+    "reserved, not sent",
+    "request in flight",
+    "settled, not committed",
+    "milliseconds after a call",
+)
+"""Those that only a run with a priced model comes by; of the last, N is how many, from the process' first call."""
 
 
 if __name__ == "__main__":
     moment, count, asked, _, *arguments = sys.argv[1:]
-    assert moment in MOMENTS, moment
+    assert moment in MOMENTS + PAID_MOMENTS, moment
     install(Killer(moment, int(count)), Path(asked))
     sys.argv = ["synth", *arguments]
     from synth.cli import main

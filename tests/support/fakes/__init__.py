@@ -79,6 +79,20 @@ class Fake:
             self._process.stdout.close()
             self._process = None
 
+    def wait(self, seconds: float = 10.0) -> None:
+        """Returns when the server has died.
+
+        Raises:
+            TimeoutError: it lives on.
+        """
+        if self._thread:
+            self._thread.join(seconds)
+        elif self._process:
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise TimeoutError("the fake server lives on") from None
+
     def ledger(self) -> dict[str, Any]:
         """See `ledger.Ledger.as_json`, and `batches`: id, rows, state, counts and metadata of each."""
         return dict(self._control("ledger"))
@@ -116,6 +130,7 @@ class _Thread:
 
     def __init__(self, settings: Settings, port: int) -> None:
         self.url = ""
+        self.problem = "it took too long"
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._ready = threading.Event()
@@ -123,20 +138,28 @@ class _Thread:
         self._thread.start()
         self._ready.wait(30)
         if not self.url:
-            raise RuntimeError("the fake server did not start")
+            raise RuntimeError(f"the fake server did not start: {self.problem}")
 
     def stop(self) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(10)
+            self.join(10)
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError("the fake server lives on")
 
     def _run(self, settings: Settings, port: int) -> None:
         async def serve() -> None:
             server = Server(settings, die=self._stop.set)
             try:
                 listening = await server.start(port)
-                self.url = server.url
+            except OSError as error:
+                self.problem = str(error)
+                return
             finally:
+                self.url = server.url
                 self._ready.set()
             await self._stop.wait()
             listening.close()

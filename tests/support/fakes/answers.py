@@ -144,7 +144,7 @@ def _reject(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
 
 
 def _differ(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
-    shown = cards(task)
+    shown = cards(task) or [Card("", "")]
     mine, yours = (dict((*card.traits, *card.seen)) for card in (shown[0], shown[-1]))
     pictured = {name for name, _ in shown[0].seen}
     differences = [

@@ -79,7 +79,8 @@ class Ledger:
             `requests` {method and path: {status: count}}; `faults` {name: count}; `in_flight` {now, most};
             `billed` {answers, in_batches, arrived, lost, usd, lost_usd, input, text, image, cached, written, output};
             `missing`; `calls` {key: [answers billed, usable ones that arrived]}; `repeated`, how many calls were
-            asked again although a usable answer had arrived.
+            asked again although a usable answer had arrived (Anthropic's have no seed, so equal prompts at two
+            places of a run, as its greetings are, count as one call).
         """
         billed: dict[str, Any] = {
             "answers": self.answers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 _CARD = re.compile(r'<product id="([^"]*)">\s*(.*?)\s*</product>', re.DOTALL)
 _UTTERANCE = re.compile(r"(?:^|(?<=› ))(\d+)\. (user|assistant) \((\w+)(?:, colloquial)?\): ", re.MULTILINE)
@@ -76,7 +77,7 @@ def utterances(task: str) -> list[tuple[str, str]]:
     for match in _UTTERANCE.finditer(task):
         if int(match[1]) == len(kept):
             kept.append(match)
-    for match, following in zip(kept, [*kept[1:], None], strict=True):
+    for match, following in zip_longest(kept, kept[1:]):
         text = task[match.end() : following.start() if following else len(task)]
         end = _AFTER_UTTERANCE.search(text)
         found.append((match[3], (text[: end.start()] if end else text).strip()))

@@ -14,7 +14,8 @@ class Replay:
     """The replies of a run, by what was asked.
 
     Where several calls asked the same, the OpenAI provider's `seed` tells them apart: it is drawn from the run's seed
-    and the call's place without its attempt. A client without seeds gets the first reply.
+    and the call's place without its attempt. A client without seeds (Anthropic's) gets the first reply: it comes upon
+    calls that the run never made once two conversations were greeted alike.
 
     Args:
         store: path of a run.db; the run's seed is read from the config.toml beside it.

@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import re
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from tests.support.fakes import anthropic, openai
+from tests.support.fakes.allowance import Allowance
 from tests.support.fakes.answers import scripted
 from tests.support.fakes.anthropic_batches import AnthropicBatches
 from tests.support.fakes.ask import Ask, Refused
@@ -76,7 +76,7 @@ class Server:
         self.ledger = Ledger()
         self.faults = Faults(self.settings.faults)
         self.cache = PrefixCache()
-        self._allowance = _Allowance(self.settings.rpm)
+        self._allowance = Allowance(self.settings.rpm)
         self.files.stop()
         self.batches.stop()
         self.files = OpenAIBatches(self)
@@ -279,7 +279,7 @@ class Server:
         if "faults" in changes:
             self.faults = Faults(self.settings.faults)
         if "rpm" in changes:
-            self._allowance = _Allowance(self.settings.rpm)
+            self._allowance = Allowance(self.settings.rpm)
         if {"answers", "replay"} & changes.keys():
             self._replay = Replay(self.settings.replay) if self.settings.answers == "replay" else None
         asyncio.get_running_loop().call_soon(self._next)
@@ -287,29 +287,3 @@ class Server:
 
 class _Down(Exception):
     """Nobody answers any more."""
-
-
-class _Allowance:
-    """So many calls a minute, a second's worth at once.
-
-    Args:
-        rpm: 0 for no limit.
-    """
-
-    def __init__(self, rpm: float) -> None:
-        self._rate = rpm / 60
-        self._most = max(1.0, self._rate)
-        self._left = self._most
-        self._at = time.monotonic()
-
-    def wait(self) -> float:
-        """Takes one call; 0, or the seconds until there would be one to take."""
-        if not self._rate:
-            return 0.0
-        now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1:
-            return (1 - self._left) / self._rate
-        self._left -= 1
-        return 0.0

@@ -22,8 +22,8 @@ _CLAUDE_SQUARE, _CLAUDE_MOST = 28, 1568
 def count_tokens(text: str) -> int:
     """About as many as OpenAI's o200k_base encoding has.
 
-    Measured against the `gpt-tokenizer` package on 279 calls of an offline run, all 19 kinds: 0.7 % too few in all,
-    between 6 % too few and 8 % too many for a single call's prompt. English only.
+    Measured against the `gpt-tokenizer` package on 277 calls of an offline run, all 19 kinds: prompts 0.5 % too many
+    in all, a single one between 8 % too few and 5 % too many; replies 2 % too few. English only.
     """
     return sum(1 for _ in _TOKEN.finditer(text))
 
