@@ -236,32 +236,30 @@ def print_estimate(expected: Estimate, *, stderr: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    models = sorted({line.model for line in expected.lines})
+    from synth.cli.run import counted
+
     table = Table(box=None, pad_edge=False)
     table.add_column("call", no_wrap=True)
-    if len(models) > 1:
-        table.add_column("model", overflow="fold")
     for column in ("calls", "input", "of it images", "output", "USD"):
         table.add_column(column, justify="right", no_wrap=True)
     for line in sorted(expected.lines, key=lambda line: -line.usd or -line.calls):
-        model = (line.model,) if len(models) > 1 else ()
         counts = (line.calls, line.input_tokens, line.image_tokens, line.output_tokens)
-        table.add_row(line.call, *model, *(f"{count:,.0f}" for count in counts), f"{line.usd:,.4f}")
-    model = ("",) if len(models) > 1 else ()
+        table.add_row(line.call, *map(counted, counts), f"{line.usd:,.4f}")
     counts = (expected.calls, expected.input_tokens, expected.image_tokens, expected.output_tokens)
-    table.add_row("all", *model, *(f"{count:,.0f}" for count in counts), f"{expected.usd:,.4f}", style="bold")
+    table.add_row("all", *map(counted, counts), f"{expected.usd:,.4f}", style="bold")
     console = Console(highlight=False, markup=False, stderr=stderr, soft_wrap=True)
-    console.print(
-        f"Expected for {expected.convs} conversations with {', '.join(models)}, from {expected.sample} played offline:"
-    )
+    console.print(f"Expected for {expected.convs} conversations, from {expected.sample} played offline:")
     console.print(table, soft_wrap=False)
+    for model in sorted({line.model for line in expected.lines}):
+        lines = [line for line in expected.lines if line.model == model]
+        calls, usd = sum(line.calls for line in lines), sum(line.usd for line in lines)
+        price = "unknown price, counted as nothing (see --price)" if model in expected.unpriced else f"{usd:,.4f} USD"
+        console.print(f"{model}: {counted(calls)} calls, {price}")
     how = "in batches" if expected.batch else "one by one"
     price = "of unknown price" if expected.unpriced and not expected.usd else f"about {expected.usd:,.2f} USD"
-    console.print(f"{expected.calls:,.0f} calls, {price} {how}.")
+    console.print(f"{counted(expected.calls)} calls, {price} {how}.")
     if expected.usd:
         console.print(f"The first conversation, with what comes before it: {expected.usd_first:,.4f} USD.")
-    for name in expected.unpriced:
-        console.print(f"Unknown price: {name}, counted as nothing; --price {name.partition(':')[2]}=IN/OUT gives it.")
     console.print(
         f"Online about {_hours(expected.hours_online)}; in batches {expected.waves} waves a generation, about "
         f"{_hours(expected.hours_batch)} at 20 minutes a batch."

@@ -156,7 +156,12 @@ def _print_cost(facts: Cost, conversations: int) -> None:
 
 def _spending(line: Spending) -> tuple[str, ...]:
     counts = (line.calls, line.input_tokens, line.cached_tokens, line.image_tokens, line.output_tokens)
-    return (*(f"{count:,}" for count in counts), f"{line.seconds:,.0f}", f"{line.usd:.4f}")
+    return (*map(counted, counts), counted(line.seconds), f"{line.usd:.4f}")
+
+
+def counted(count: float) -> str:
+    """A count as a table shows it, in 7 characters: a run has hundreds of millions of tokens."""
+    return f"{count:,.0f}" if count < 999_999.5 else f"{count / 1e6:,.1f} M"
 
 
 def locate(run: Path) -> RunFolder:

@@ -28,6 +28,8 @@ from synth.traces.run import RunFolder
 SAMPLE_CONVS = 100
 _LATENCY = (0.7, 0.012)
 """Seconds of a reply: to the first token, and for each token; a hosted small model's, for the hours named."""
+_SURPLUS = 1.1
+"""Draws of a run in batches for each that it needs: replacements for rejections are drawn before those are known."""
 _BATCH_MINUTES = 20
 """Of one batch; both providers say that most end within the hour."""
 
@@ -138,6 +140,7 @@ def estimate(options: Options, progress: Progress) -> Estimate:
     # target of products to be compared with.
     distinct = {LOOK.name: len(catalogue), DIFFER.name: len(catalogue) * options.k}
     batch = options.mode != "online"
+    surplus = _SURPLUS if batch else 1.0
 
     def come_to(call: str, convs: float, once: float) -> Line:
         """What so many conversations need of a call, with `once` times what comes before them all."""
@@ -145,9 +148,9 @@ def estimate(options: Options, progress: Progress) -> Estimate:
         for stage, counts in tally.by_stage(call).items():
             factor = once
             if stage in ("profile", "conversation"):
-                factor = convs / sample
+                factor = surplus * convs / sample
             elif stage == SHARED:
-                factor = _growth(counts[0], convs / sample, distinct[call])
+                factor = _growth(counts[0], surplus * convs / sample, distinct[call])
             sums = [known + factor * count for known, count in zip(sums, counts, strict=True)]
         calls, read, seen, written = sums
         price = prices.get(str(names[call]))

@@ -44,10 +44,10 @@ from synth.traces.events import FilterEvent
 from synth.traces.run import RowWriter, RunFolder, row, write_atomically
 
 Search = Callable[[str, int, Collection[str]], Awaitable[list[Candidate]]]
-_USUAL_PROFILES, _USUAL_REVIEWS = (7, 10), (19, 20)
+_USUAL_PROFILES, _USUAL_REVIEWS = (17, 20), (19, 20)
 """What passes and of how many, at the two filters; counts beside what is observed, when draws are made beforehand."""
 _SPARE = 1.64
-"""Standard deviations by which these draws are more than just expected to do: a second helping takes all its waves."""
+"""Standard deviations by which these draws are more than what is just expected to do."""
 _MOST_LIVE = 20_000
 _LEAST_YIELD = 0.02
 _YIELD_WINDOW = 400
@@ -182,10 +182,10 @@ class Pipeline:
             return live < min(self.in_flight, missing)
         passing = (self._passed + _USUAL_PROFILES[0]) / (self._profiled + _USUAL_PROFILES[1])
         accepted = (self.totals.accepted + _USUAL_REVIEWS[0]) / (self._reviewed + _USUAL_REVIEWS[1])
-        undecided = ((self._passed - self._reviewed, accepted), (drawn - self._profiled, passing * accepted))
-        expected = sum(count * chance for count, chance in undecided)
-        spread = math.sqrt(sum(count * chance * (1 - chance) for count, chance in undecided))
-        return live < _MOST_LIVE and expected - _SPARE * spread < missing
+        # A profile too few shows after two waves, a conversation too few after dozens: only these are worth spares.
+        conversations = self._passed - self._reviewed + (drawn - self._profiled) * passing
+        spread = math.sqrt(conversations * accepted * (1 - accepted))
+        return live < _MOST_LIVE and conversations * accepted - _SPARE * spread < missing
 
     async def _draw(self, number: int) -> None:
         """One draw, from person to verdict; what an earlier process finished is taken from the store."""

@@ -16,6 +16,10 @@ from synth.llm.tokens import MESSAGE_TOKENS, estimate_tokens, most_tokens
 from synth.traces.store import Reservation
 
 
+LONGEST_WAIT = 60.0
+"""Seconds that a provider's own word makes anybody wait at most, before the next look."""
+
+
 class Delivered(NamedTuple):
     """A reply, what it cost, and the reservation that logging it settles."""
 
@@ -108,7 +112,7 @@ class Direct:
             reply = await self._providers[name.provider].complete(request)
         except ModelError as error:
             if error.throttled:
-                limiter.throttled(error.retry_after)
+                limiter.throttled(None if error.retry_after is None else min(error.retry_after, LONGEST_WAIT))
             elif error.usage is not None:
                 limiter.answered(request.call.name, time.perf_counter() - started)
             else:

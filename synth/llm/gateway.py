@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from synth.errors import Exit, SynthError
 from synth.llm.budget import Budget
-from synth.llm.courier import Courier, Delivered, Tariff
+from synth.llm.courier import LONGEST_WAIT, Courier, Delivered, Tariff
 from synth.llm.provider import ModelError, ModelName, Request
 from synth.prompts.calls import LOOK, Call, LookInput, Output, Role
 from synth.prompts.templates import Message, Prompts
@@ -42,7 +42,6 @@ MAX_FATAL = 3
 SHARED = "shared"
 """Stage of calls that belong to no single item."""
 _FIRST_WAIT = 1.0
-_LONGEST_WAIT = 60.0
 _LONGER = 4
 """How many times the room an answer gets that was cut, once."""
 _GO_ON = "Run the same command again once that is mended."
@@ -197,7 +196,7 @@ class Gateway:
         return reply
 
     async def _deliver(self, key: bytes, name: ModelName, request: Request) -> tuple[Delivered, Request, int]:
-        failed = turned_away = 0
+        failed = turned_away = refused = 0
         while True:
             self.counts["asked"] += 1
             try:
@@ -205,14 +204,17 @@ class Gateway:
             except ModelError as error:
                 if error.throttled and turned_away < MAX_TURNED_AWAY and not error.fatal:
                     turned_away += 1
+                elif _refused(error):
+                    refused += 1
                 else:
                     failed += 1
+                tries = failed + turned_away + refused
                 if error.cut and request.max_tokens < _LONGER * (request.call.max_tokens + self.thinking):
                     request = _with_room(request)
-                elif not await self._may_retry(name, request, error, failed):
-                    raise CallFailed(f"{request.call.name}: {error} (after {failed + turned_away} tries)") from error
+                elif not self._may_retry(name, error, failed, refused):
+                    raise CallFailed(f"{request.call.name}: {error} (after {tries} tries)") from error
                 else:
-                    await asyncio.sleep(_wait(request, failed + turned_away, error.retry_after))
+                    await asyncio.sleep(_wait(request, tries, error.retry_after))
                 self.counts["retried"] += 1
                 continue
             self._outages[name].answered()
@@ -220,9 +222,9 @@ class Gateway:
             # A lone surrogate is valid JSON and no valid text.
             text = delivered.reply.text.encode("utf-8", "replace").decode()
             delivered = delivered._replace(reply=delivered.reply._replace(text=text))
-            return delivered, request, failed + turned_away + 1
+            return delivered, request, failed + turned_away + refused + 1
 
-    async def _may_retry(self, name: ModelName, request: Request, error: ModelError, failed: int) -> bool:
+    def _may_retry(self, name: ModelName, error: ModelError, failed: int, refused: int) -> bool:
         """
         Raises:
             SynthError: the provider is down, or no call can work.
@@ -231,10 +233,9 @@ class Gateway:
         if error.fatal:
             if outage.fatal():
                 code = Exit.LIMIT if outage.answers else Exit.BAD_INPUT
-                raise SynthError(f"{name.provider}: {error}.", _GO_ON, code) from error
+                raise SynthError(f"{name.provider}: {_sentence(error)}", _GO_ON, code) from error
             return failed < MAX_TRIES
-        tries = MAX_TRIES if error.retry else MAX_REFUSED if error.usage and not error.cut else 1
-        if failed < tries:
+        if (error.retry and failed < MAX_TRIES) or (_refused(error) and refused < MAX_REFUSED):
             return True
         if reason := outage.gave_up(error):
             raise SynthError(f"{name.provider}: {reason}", _GO_ON, Exit.LIMIT) from error
@@ -265,11 +266,11 @@ class _Outage:
         if error.retry:
             self._given_up += 1
             if self._given_up >= MAX_GIVEN_UP:
-                return f"{self._given_up} calls running failed {MAX_TRIES} times each: {error}."
+                return f"{self._given_up} calls running failed {MAX_TRIES} times each: {_sentence(error)}"
         reason = re.sub(r"\d+", "#", str(error))
         self._equal = self._equal + 1 if reason == self._reason else 1
         self._reason = reason
-        return f"{self._equal} calls running were refused: {error}." if self._equal >= MAX_EQUAL else ""
+        return f"{self._equal} calls running were refused: {_sentence(error)}" if self._equal >= MAX_EQUAL else ""
 
 
 def call_key(
@@ -283,6 +284,16 @@ def call_key(
     return digest.digest()
 
 
+def _refused(error: ModelError) -> bool:
+    """Whether an answer came in which the model refuses."""
+    return error.usage is not None and not (error.retry or error.cut)
+
+
+def _sentence(error: ModelError) -> str:
+    """The error with a full stop: what a server said may end with one."""
+    return f"{str(error).rstrip('.')}."
+
+
 def _with_room(request: Request) -> Request:
     return replace(request, max_tokens=request.max_tokens * _LONGER)
 
@@ -290,6 +301,6 @@ def _with_room(request: Request) -> Request:
 def _wait(request: Request, tries: int, asked: float | None) -> float:
     """Seconds before the next try: what the provider asks for, else exponential with jitter."""
     if asked is not None:
-        return min(asked, _LONGEST_WAIT)
+        return min(asked, LONGEST_WAIT)
     jitter = rng(request.seed, *map(str, request.place), tries).uniform(0.5, 1.0)
-    return float(min(_FIRST_WAIT * 2 ** (tries - 1), _LONGEST_WAIT) * jitter)
+    return float(min(_FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT) * jitter)

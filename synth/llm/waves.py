@@ -324,7 +324,7 @@ class Waves:
                     if state.problem:
                         self._note(f"batch {wave.batch} failed: {state.problem}")
                     async for custom_id, outcome in client.results(wave.batch, waiting):
-                        outcomes[custom_id] = outcome
+                        outcomes[custom_id] = _of_failed_batch(outcome) if state.problem else outcome
                     self._judge_size(name, failed=state.problem != "", outcomes=outcomes.values())
                     break
                 answered = time.monotonic()
@@ -400,6 +400,13 @@ class Waves:
                     self._budget.fail(reservation, 0.0, "", lost=False)
         self._store.put_wave(wave._replace(state="done"))
         self._found.pop(wave.id, None)
+
+
+def _of_failed_batch(outcome: Reply | ModelError) -> Reply | ModelError:
+    """A batch that failed as a whole says nothing of its single calls: they can be asked again."""
+    if isinstance(outcome, ModelError) and not (outcome.retry or outcome.fatal):
+        return ModelError(str(outcome), retry=True)
+    return outcome
 
 
 def _raise_to(entry: _Entry, error: Exception) -> None:

@@ -40,6 +40,7 @@ class Cost(Record):
     batches: int
 
 
+_APART = "\x1f"
 _SUMS = "count(*), sum(input_tokens), sum(cached_tokens), sum(image_tokens), sum(output_tokens), sum(seconds), sum(usd)"
 
 
@@ -57,13 +58,18 @@ def read_cost(store: RunStore, *, running: bool = False) -> Cost:
             "open": "under way" if running else "lost (killed, timed out, connection broken)",
         }[reservation.state]
         without.setdefault(kind, []).append(reservation.usd)
-    everything = _spending(store.sums(_SUMS, "''")).get("", Spending())
+    # In one query, for a run that is at work writes between two.
+    parts = store.sums(_SUMS, f"call || '{_APART}' || model || '{_APART}' || stage")
+    everything = _spending(("all", *sums) for _, *sums in parts).get("all", Spending())
+    by_call, by_model, by_stage = (
+        _spending((name.split(_APART)[place], *sums) for name, *sums in parts) for place in range(3)
+    )
     return Cost(
         usd=everything.usd + sum(map(sum, without.values())),
         all=everything,
-        by_call=_spending(store.sums(_SUMS, "call")),
-        by_model=_spending(store.sums(_SUMS, "model")),
-        by_stage=_spending(store.sums(_SUMS, "stage")),
+        by_call=by_call,
+        by_model=by_model,
+        by_stage=by_stage,
         by_draw=_spending(
             store.sums(_SUMS, "printf('c%06d', item)", "stage IN ('profile', 'conversation')"),
         ),
@@ -73,4 +79,9 @@ def read_cost(store: RunStore, *, running: bool = False) -> Cost:
 
 
 def _spending(rows: Iterable[tuple[Any, ...]]) -> dict[str, Spending]:
-    return {name: Spending(**dict(zip(Spending.model_fields, sums, strict=True))) for name, *sums in rows}
+    """Sums by name, in the names' order; rows of the same name are added up."""
+    added: dict[str, list[Any]] = {}
+    for name, *sums in rows:
+        added[name] = [known + more for known, more in zip(added.get(name, [0] * len(sums)), sums, strict=True)]
+    fields = Spending.model_fields
+    return {name: Spending(**dict(zip(fields, sums, strict=True))) for name, sums in sorted(added.items())}

@@ -43,26 +43,29 @@ class Killer:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def install(killer: Killer, asked: Path) -> None:
+def install(killer: Killer, asked: Path, provider: type[OfflineProvider] | type[RemoteProvider]) -> None:
+    """
+    Args:
+        provider: the run's; a capped run first plays a sample with the offline one, which is not meant.
+    """
     log = asked.open("a", encoding="utf-8")
     settle, commit, finish = Budget.settle, RunStore._commit, RunStore.finish
     replace, write = os.replace, run_module.RowWriter.write
 
-    def watched(complete: Callable[[Any, Request], Awaitable[Reply]]) -> Callable[[Any, Request], Awaitable[Reply]]:
-        async def completes(self: Any, request: Request) -> Reply:
-            if killer.moment == "milliseconds after a call":
-                threading.Timer(killer.left / 1000, killer.kill).start()
-                killer.moment = "none"
-            killer.pass_by("reserved, not sent")
-            log.write(" ".join(map(str, (*request.place, request.call.name))) + "\n")
-            log.flush()
-            if killer.due("request in flight"):
-                asyncio.get_running_loop().call_later(ON_ITS_WAY, killer.kill)
-            reply = await complete(self, request)
-            killer.pass_by("reply not committed")
-            return reply
+    complete: Callable[[Any, Request], Awaitable[Reply]] = provider.complete
 
-        return completes
+    async def completes(self: Any, request: Request) -> Reply:
+        if killer.moment == "milliseconds after a call":
+            threading.Timer(killer.left / 1000, killer.kill).start()
+            killer.moment = "none"
+        killer.pass_by("reserved, not sent")
+        log.write(" ".join(map(str, (*request.place, request.call.name))) + "\n")
+        log.flush()
+        if killer.due("request in flight"):
+            asyncio.get_running_loop().call_later(ON_ITS_WAY, killer.kill)
+        reply = await complete(self, request)
+        killer.pass_by("reply not committed")
+        return reply
 
     def settles(self: Budget, reservation: Reservation, usd: float) -> None:
         settle(self, reservation, usd)
@@ -90,8 +93,7 @@ def install(killer: Killer, asked: Path) -> None:
             self._file.truncate(self._file.tell() - len(row) // 2)
             killer.kill()
 
-    OfflineProvider.complete = watched(OfflineProvider.complete)  # type: ignore[method-assign,assignment]
-    RemoteProvider.complete = watched(RemoteProvider.complete)  # type: ignore[method-assign,assignment]
+    provider.complete = completes  # type: ignore[method-assign]
     Budget.settle = settles  # type: ignore[method-assign]
     RunStore._commit = commits  # type: ignore[method-assign]
     RunStore.finish = finishes  # type: ignore[method-assign,assignment]
@@ -121,7 +123,7 @@ PAID_MOMENTS = (
 if __name__ == "__main__":
     moment, count, asked, _, *arguments = sys.argv[1:]
     assert moment in MOMENTS + PAID_MOMENTS, moment
-    install(Killer(moment, int(count)), Path(asked))
+    install(Killer(moment, int(count)), Path(asked), RemoteProvider if "--llm" in arguments else OfflineProvider)
     sys.argv = ["synth", *arguments]
     from synth.cli import main
 
