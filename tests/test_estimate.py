@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from synth.cli import app, main
 from synth.cli import generate as generate_command
-from synth.cli import main
 from synth.corpora.drawing import draw_catalogue
 from synth.errors import Exit, SynthError
 from synth.graphs import estimate as estimate_module
@@ -383,3 +385,25 @@ def test_a_changed_price_list_is_named(catalogue: Path, tmp_path: Path, fake: Fa
     config.write_text(config.read_text("utf-8").replace("output = 0.6", 'output = "much"'), "utf-8")
     with pytest.raises(SynthError, match=r"prices in config\.toml cannot be read"):
         estimate(replace(options, convs=2), Progress())
+
+
+# ---- the page about it -------------------------------------------------------------------------------------------
+
+
+def test_the_pages_commands_have_the_flags_they_name() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text("utf-8")
+    commands = re.findall(r"^synth ((?:[a-z]+ ?)+?)((?: [^a-z#\n][^#\n]*)?)(?:#.*)?$", page, re.MULTILINE)
+    assert len(commands) > 10
+    for words, _ in commands:
+        command = typer.main.get_command(app)
+        for word in words.split():
+            command = getattr(command, "commands", {}).get(word, command)
+        assert not getattr(command, "commands", {}), words
+    known = {flag for command in _leaves(typer.main.get_command(app)) for one in command.params for flag in one.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
+    assert "--max-usd" in named and named <= known, named - known
+
+
+def _leaves(command: Any) -> list[Any]:
+    children = getattr(command, "commands", {}).values()
+    return [leaf for child in children for leaf in _leaves(child)] or [command]

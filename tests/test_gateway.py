@@ -83,7 +83,7 @@ def make(
     provider: Scripted,
     *,
     model: ModelName = MODEL,
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
     price: Price | None = None,
     cap: float | None = None,
     **options: Any,
@@ -91,7 +91,7 @@ def make(
     roles: tuple[Role, ...] = ("simulator", "rewriter", "checker", "judge", "captioner")
     budget = Budget(store, cap)
     tariff = Tariff({str(model): price} if price else {}, None)
-    courier = Direct({model.provider: provider}, limits, budget, tariff)
+    courier = Direct({model.provider: provider}, limits or Limits(), budget, tariff)
     models = dict.fromkeys(roles, model)
     return Gateway(prompts, models, courier, tariff, budget, store, **{"seed": 1, **options})
 

@@ -21,9 +21,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from synth.cli import app
 from synth.errors import SynthError
 from synth.llm.endpoint import Endpoint, public_url
 from synth.llm.failures import retry_after
@@ -736,61 +734,6 @@ def test_neither_client_is_loaded_before_it_is_needed() -> None:
         "sys.exit(any(m in sys.modules for m in ('openai', 'anthropic', 'httpx2')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-# ---- synth doctor -----------------------------------------------------------------------------------------------
-
-
-def test_doctor_tells_what_there_is() -> None:
-    run = CliRunner().invoke(app, ["doctor", "--json"])
-    assert run.exit_code == 0
-    report = json.loads(run.output)
-    assert report["versions"]["python"].count(".") == 2
-    assert report["parts"]["core"]["pydantic"]
-    assert report["disk"]["free_gb"] > 0
-    assert report["keys"] == {"OPENAI_API_KEY": True, "ANTHROPIC_API_KEY": True}
-    assert report["server"] is None
-    assert report["generate"]["model"] == "offline"
-    assert KEY not in run.output
-    plain = CliRunner().invoke(app, ["doctor"])
-    assert plain.exit_code == 0 and "OPENAI_API_KEY" in plain.output and KEY not in plain.output
-
-
-@BOTH
-def test_doctor_asks_a_server(server: FakeServer, provider: str) -> None:
-    server.script = [
-        Answer(completion('{"colour": "red"}') if provider == "openai" else answer_message('{"colour": "red"}'))
-    ]
-    run = CliRunner().invoke(
-        app, ["doctor", "--llm", f"{provider}:tiny-1", "--base-url", address(provider, server), "--json"]
-    )
-    assert run.exit_code == 0, run.output
-    seen = json.loads(run.output)["server"]
-    assert seen["answers"] and seen["sees_pictures"] and seen["keeps_schema"]
-    assert len(server.asked) == 1
-
-
-def test_doctor_on_a_model_without_eyes_or_schemas(server: FakeServer) -> None:
-    def model(body: dict[str, Any]) -> Answer:
-        if "response_format" in body:
-            return openai_error(400, "response_format is not supported")
-        if "image_url" in json.dumps(body):
-            return openai_error(400, "tiny-1 is not a multimodal model")
-        return Answer(completion('{"colour": "none"}'))
-
-    server.script = [model]
-    run = CliRunner().invoke(app, ["doctor", "--llm", "openai:tiny-1", "--base-url", f"{server.url}/v1", "--json"])
-    assert run.exit_code == 0, run.output
-    seen = json.loads(run.output)["server"]
-    assert seen["answers"] and not seen["sees_pictures"] and not seen["keeps_schema"]
-    assert "multimodal" in seen["problem"]
-
-
-def test_doctor_on_a_server_that_refuses(server: FakeServer) -> None:
-    server.script = [openai_error(401, f"Incorrect key {KEY}")]
-    run = CliRunner().invoke(app, ["doctor", "--llm", "openai:tiny-1", "--base-url", f"{server.url}/v1"])
-    assert run.exit_code == 1
-    assert "does not answer" in run.output and KEY not in run.output
 
 
 def test_reject_schema_round_trip(server: FakeServer) -> None:

@@ -449,3 +449,20 @@ def test_calls_of_a_batch_that_nobody_asks_for_do_not_hold_up_the_cap(
     [error] = run(work)
     assert isinstance(error, SynthError) and "cap" in str(error)
     assert len(store.reservations()) == 3 and states(store) == ["open"]
+
+
+def test_a_run_that_is_stopped_before_a_wave_leaves_keeps_nothing_reserved(store: RunStore, begin: Begin) -> None:
+    async def work() -> None:
+        start = begin()
+        asked = asyncio.create_task(start.ask(*range(4)))
+        while not start.budget.open:
+            await asyncio.sleep(0)
+        for task in start.waves._tasks:
+            task.cancel()
+        asked.cancel()
+        await asyncio.gather(asked, *start.waves._tasks, return_exceptions=True)
+        assert store.waves() == []
+        await start.close()
+
+    run(work)
+    assert store.reservations() == [] and Budget(store).spent == 0

@@ -11,11 +11,13 @@ from synth.errors import Exit, SynthError
 _DISTRIBUTION = "synth-crs"
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 _ADDRESSES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
+_LISTED = 5
+"""Models that are named at most where a server lists others than the one asked for."""
 
 
 def doctor(
     llm: str | None = typer.Option(
-        None, "--llm", metavar="PROVIDER:MODEL", help="Make one tiny call to this model and tell what it can do."
+        None, "--llm", metavar="PROVIDER:MODEL", help="Make a tiny call to this model and tell what it can do."
     ),
     base_url: str | None = typer.Option(
         None, "--base-url", metavar="URL", help="Address of a compatible server, with its /v1."
@@ -45,7 +47,7 @@ def doctor(
 
 
 def _server(llm: str | None, base_url: str | None, timeout: float) -> dict[str, Any] | None:
-    """What one tiny call to the model shows; None where none is asked for."""
+    """What a tiny call to the model shows; None where none is asked for."""
     if llm is None:
         if base_url is not None:
             raise SynthError("--base-url alone names no model.", "Add --llm openai:MODEL.")
@@ -59,9 +61,10 @@ def _server(llm: str | None, base_url: str | None, timeout: float) -> dict[str, 
         return None
     import asyncio
 
-    from synth.llm.probe import probe
+    from synth.llm.probe import probe, will_use
 
-    return asyncio.run(probe(name, base_url=base_url, timeout=timeout))._asdict()
+    seen = asyncio.run(probe(name, base_url=base_url, timeout=timeout))
+    return {**seen._asdict(), "will_use": will_use(seen) if seen.answers else {}}
 
 
 def _versions() -> dict[str, str]:
@@ -188,8 +191,21 @@ def _part(extra: str, packages: dict[str, str | None]) -> str:
 def _server_rows(server: dict[str, Any]) -> list[tuple[str, str]]:
     if not server["answers"]:
         return [(server["model"], f"does not answer: {server['problem']}")]
+    name = server["model"].partition(":")[2]
+    listed = name in server["models"] or not server["models"]
+    unlisted = "" if listed else f"; the server lists {', '.join(server['models'][:_LISTED])}, not {name}"
+    published = ", as published for its name" if server["context_source"] == "published" else ""
+    context = f"{server['context']:,} tokens{published}" if server["context"] else "not told"
+    thoughts = f"written before the answer, {server['thought']} tokens here" if server["thinks"] else "none seen"
+    taken = [what for what in ("temperature", "seed") if server[f"takes_{what}"]]
     return [
-        (server["model"], f"answers, in {server['seconds']:.1f} s"),
-        ("  JSON schemas", "kept by the server" if server["keeps_schema"] else "not kept: the prompt carries them"),
+        (server["model"], f"answers, in {server['seconds']:.1f} s{unlisted}"),
+        ("  JSON schemas", "kept by the server" if server["keeps_schema"] else "not kept by the server"),
         ("  pictures", "seen" if server["sees_pictures"] else f"not seen: {server['problem']}"),
+        ("  context", context),
+        ("  thoughts", thoughts),
+        ("  tokens", "counted by the server" if server["counts_tokens"] else "not counted by the server"),
+        ("  settings", f"takes {' and '.join(taken)}" if taken else "takes neither temperature nor seed"),
+        ("synth generate", f"with --llm {server['model']}"),
+        *((f"  {subject}", said) for subject, said in server["will_use"].items()),
     ]

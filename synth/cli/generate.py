@@ -65,7 +65,9 @@ def generate(
         ),
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="Address of an OpenAI-compatible server; it needs no key.")
+        str | None,
+        # Its default, from synth.toml, may hold a password.
+        typer.Option(help="Address of an OpenAI-compatible server; it needs no key.", show_default=False),
     ] = None,
     temperature: Annotated[
         list[str] | None,

@@ -100,8 +100,8 @@ class Pipeline:
         self.targets = list(self.ids)
         rng(settings.seed, "targets").shuffle(self.targets)
         self.totals = Totals()
-        self._profiled = self._passed = self._reviewed = 0
-        """Draws whose profile is decided; of these, those that passed; of these, those whose conversation is too."""
+        self._profiled = self._passed = self._reviewed = self._good = 0
+        """Draws whose profile is decided, and passed; whose conversation has ended, and is good: both in any order."""
         self._news: asyncio.Queue[asyncio.Task[None] | None] = asyncio.Queue()
         """Draws that have ended; None for one that will be rejected."""
         self._dry = ""
@@ -177,25 +177,30 @@ class Pipeline:
 
         In batches, as long as those under way are not likely to end in all that is missing.
         """
-        missing = self.convs - self.totals.accepted
         if not self.batched:
-            return live < min(self.in_flight, missing)
+            return live < min(self.in_flight, self.convs - self.totals.accepted)
         passing = (self._passed + _USUAL_PROFILES[0]) / (self._profiled + _USUAL_PROFILES[1])
-        accepted = (self.totals.accepted + _USUAL_REVIEWS[0]) / (self._reviewed + _USUAL_REVIEWS[1])
+        accepted = (self._good + _USUAL_REVIEWS[0]) / (self._reviewed + _USUAL_REVIEWS[1])
         # A profile too few shows after two waves, a conversation too few after dozens: only these are worth spares.
         conversations = self._passed - self._reviewed + (drawn - self._profiled) * passing
         spread = math.sqrt(conversations * accepted * (1 - accepted))
-        return live < _MOST_LIVE and conversations * accepted - _SPARE * spread < missing
+        return live < _MOST_LIVE and self._good + conversations * accepted - _SPARE * spread < self.convs
 
     async def _draw(self, number: int) -> None:
         """One draw, from person to verdict; what an earlier process finished is taken from the store."""
         profile = await self._profile(number)
         if isinstance(profile, Rejected):
-            outcome: Conversation | Rejected = profile
-        elif number in self._finished:
+            await self._acceptance.offer(number, profile)
+            return
+        if number in self._finished:
             outcome = _read_outcome(self._finished.pop(number))
         else:
             outcome = await self._converse(number, profile)
+        self._reviewed += 1
+        if isinstance(outcome, Conversation):
+            self._good += 1
+        else:
+            self._news.put_nowait(None)
         await self._acceptance.offer(number, outcome)
 
     async def _profile(self, number: int) -> UserProfile | Rejected:
@@ -299,7 +304,6 @@ class Pipeline:
         if totals.accepted >= self.convs:
             return
         totals.drawn += 1
-        self._reviewed += outcome.id.startswith("c")  # else it did not get beyond its profile
         if isinstance(outcome, Rejected):
             totals.rejected[outcome.filter] += 1
             totals.since_accepted += 1

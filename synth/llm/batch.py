@@ -127,7 +127,7 @@ def batch_line(provider: RemoteProvider, custom_id: str, request: Request) -> by
     """
     if not _CUSTOM_ID.fullmatch(custom_id):
         raise ValueError(f"{custom_id!r} is no custom id for a batch")
-    refused = frozenset(provider._refused)
+    refused = provider.refused
     messages = with_schema(request.messages, request.schema) if SCHEMA in refused else request.messages
     body = provider.body(request, messages, refused)
     line: dict[str, Any] = {"custom_id": custom_id}

@@ -97,8 +97,15 @@ class Budget:
             self._next += 1
             self.open[reservation.id] = reservation
             taken.append(reservation)
+        committed = asyncio.ensure_future(self._store.reserve(taken))
         try:
-            await self._store.reserve(taken)
+            await asyncio.shield(committed)
+        except asyncio.CancelledError:
+            # They get committed all the same, and would count as lost although nothing has left.
+            await asyncio.wait({committed})
+            for reservation in taken:
+                self.fail(reservation, 0.0, "", lost=False)
+            raise
         except BaseException:
             for reservation in taken:
                 self._close(reservation)

@@ -15,7 +15,6 @@ from synth.llm.structured import schema_text
 from synth.llm.tokens import MESSAGE_TOKENS, estimate_tokens, most_tokens
 from synth.traces.store import Reservation
 
-
 LONGEST_WAIT = 60.0
 """Seconds that a provider's own word makes anybody wait at most, before the next look."""
 

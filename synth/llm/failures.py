@@ -29,6 +29,8 @@ _BLIND = re.compile(
     r"image_url|image input|images? (are|is) not|not support (image|vision|multimodal)|multimodal|mmproj|vision",
     re.IGNORECASE,
 )
+_BLIND_TEMPLATE = re.compile(r"image input is not supported|can only concatenate str")
+"""How llama.cpp and llama-cpp-python say it, with status 500."""
 _TOO_LONG = re.compile(
     r"context_length_exceeded|maximum context length|context (size|window|length)|prompt is too long|too many tokens",
     re.IGNORECASE,
@@ -60,7 +62,8 @@ def status_failure(
     if status == 404:
         place = f", or {endpoint.url} is not the right base URL" if endpoint.url else ""
         return ModelError(f"there is no model {request.model!r}{place} (404){said}", fatal=True)
-    if status in (400, 422) and request_has_pictures(request) and _BLIND.search(detail):
+    blind = _BLIND if status in (400, 422) else _BLIND_TEMPLATE
+    if request_has_pictures(request) and blind.search(detail):
         return ModelError(f"{request.model!r} takes no pictures ({status}){said}", fatal=True)
     if _TOO_LONG.search(f"{kind} {detail}"):
         return ModelError(f"the call is longer than the context of {request.model!r} ({status}){said}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import BaseModel
+
 from synth.llm.endpoint import Endpoint
 from synth.llm.pictures import Pictures
 from synth.llm.provider import ModelName, Reply, Request, Usage
@@ -14,7 +16,8 @@ from synth.llm.structured import strict_schema
 from synth.prompts.templates import Message
 from synth.randomness import rng
 
-_SEED = "seed"
+SEED = "seed"
+_NAMED_SCHEMA = "json_schema"
 _OLD_LIMIT = "max_tokens"
 _FREE_ROLES = "roles"
 
@@ -35,9 +38,11 @@ class OpenAIProvider(RemoteProvider):
     path = "/chat/completions"
     models = "/models"
     traits = {
+        # The older form, a `json_object` with a schema, is tried next; llama-cpp-python knows no other.
+        _NAMED_SCHEMA: re.compile(r"json_schema"),
         SCHEMA: re.compile(r"response_format|json[_ ]schema|structured output|grammar", re.IGNORECASE),
         TEMPERATURE: re.compile(r"\btemperature\b"),
-        _SEED: re.compile(r"\bseed\b"),
+        SEED: re.compile(r"\bseed\b"),
         _OLD_LIMIT: re.compile(r"max_completion_tokens"),
         _FREE_ROLES: re.compile(r"roles must alternate", re.IGNORECASE),
     }
@@ -70,12 +75,11 @@ class OpenAIProvider(RemoteProvider):
         }
         if TEMPERATURE not in refused:
             body["temperature"] = request.temperature
-        if _SEED not in refused:
+        if SEED not in refused:
             # By place: equal prompts at two places are two samples.
             body["seed"] = rng(request.seed, *request.place[:3]).getrandbits(31)
         if SCHEMA not in refused:
-            schema = {"name": request.schema.__name__, "schema": strict_schema(request.schema), "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+            body["response_format"] = _format(request.schema, named=_NAMED_SCHEMA not in refused)
         return body
 
     def reply(self, answer: Any, request: Request) -> Reply:
@@ -99,6 +103,13 @@ class OpenAIProvider(RemoteProvider):
             url = f"data:{picture.mime};base64,{picture.base64}"
             parts.append({"type": "image_url", "image_url": {"url": url, "detail": picture.detail}})
         return {"role": message.role, "content": [*parts, {"type": "text", "text": message.text}]}
+
+
+def _format(output: type[BaseModel], *, named: bool) -> dict[str, Any]:
+    schema = strict_schema(output)
+    if not named:
+        return {"type": "json_object", "schema": schema}
+    return {"type": "json_schema", "json_schema": {"name": output.__name__, "schema": schema, "strict": True}}
 
 
 def _merged(group: list[Message]) -> Message:

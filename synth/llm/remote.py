@@ -78,11 +78,25 @@ class RemoteProvider(ABC):
         self._misfits = 0
 
     @property
+    def refused(self) -> frozenset[str]:
+        """Names of the traits that the server has refused so far."""
+        return frozenset(self._refused)
+
+    @property
     def keeps_schema(self) -> bool:
         """Whether the server has not yet shown that it cannot be held to a JSON schema."""
         return SCHEMA not in self._refused
 
     async def complete(self, request: Request) -> Reply:
+        answer, schema = await self.send(request)
+        return self.read(answer, request, schema=schema)
+
+    async def send(self, request: Request) -> tuple[Any, bool]:
+        """The server's answer as parsed from its JSON, and whether it was asked to keep to the JSON schema.
+
+        Raises:
+            ModelError: no answer came.
+        """
         while True:
             refused = frozenset(self._refused)
             messages = with_schema(request.messages, request.schema) if SCHEMA in refused else request.messages
@@ -91,10 +105,10 @@ class RemoteProvider(ABC):
             if status == 200:
                 if answer is None:
                     raise ModelError("the server's answer is no JSON", retry=True, lost=True)
-                return self.read(answer, request, schema=SCHEMA not in refused)
+                return answer, SCHEMA not in refused
             detail, kind = explained(answer, data)
-            trait = self._trait(status, f"{kind} {detail}")
-            if trait is None or trait in refused:
+            trait = self._trait(status, f"{kind} {detail}", refused)
+            if trait is None:
                 raise status_failure(status, detail, kind, headers, self.endpoint, request)
             self._refused.add(trait)
 
@@ -156,7 +170,9 @@ class RemoteProvider(ABC):
     def failure(self, status: int, body: Any, request: Request) -> ModelError:
         """The error for an answer that is not 2xx, from its JSON body."""
         detail, kind = explained(body)
-        if trait := self._trait(status, f"{kind} {detail}"):
+        said = f"{kind} {detail}"
+        # Many rows of a batch can fail for one trait, which the first of them has put among those left out.
+        if trait := self._trait(status, said, self.refused) or self._trait(status, said, frozenset()):
             self._refused.add(trait)
             return ModelError(f"the model does not take this {trait}; from now on it is left out", retry=True)
         return status_failure(status, detail, kind, {}, self.endpoint, request)
@@ -213,11 +229,11 @@ class RemoteProvider(ABC):
         """The server's message, and its own names for the kind of error, from an error of the client library."""
         return explained(error.body)
 
-    def _trait(self, status: int, said: str) -> str | None:
-        """The trait that made the server refuse a request; llama.cpp reports those of chat templates as 500."""
+    def _trait(self, status: int, said: str, left_out: frozenset[str]) -> str | None:
+        """The trait that made the server refuse a request without `left_out`; llama.cpp reports some of them as 500."""
         if status not in (400, 422, 500):
             return None
-        return next((trait for trait, named in self.traits.items() if named.search(said)), None)
+        return next((t for t, named in self.traits.items() if t not in left_out and named.search(said)), None)
 
 
 def explained(body: Any, data: bytes = b"") -> tuple[str, str]:

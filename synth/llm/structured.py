@@ -64,15 +64,24 @@ def only_json(text: str) -> str:
     start = text.find("{")
     while start >= 0:
         try:
-            _, end = _DECODER.raw_decode(text, start)
+            value, end = _DECODER.raw_decode(text, start)
         except ValueError:
             if start == 0:
                 break  # a broken object: a whole one inside it is not the answer
             end = start + 1
         else:
-            objects.append(text[start:end])
+            objects.append(_strict_json(text[start:end], value))
         start = text.find("{", end)
     return max(objects, key=len) or text
+
+
+def _strict_json(text: str, value: Any) -> str:
+    """The text, or its value written anew where it has bare line breaks in strings, as llama-cpp-python lets models."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return json.dumps(value, ensure_ascii=False)
+    return text
 
 
 def has_shape(text: str, model: type[BaseModel]) -> bool:

@@ -182,16 +182,19 @@ class Waves:
         _, client = self._clients[name.provider]
         rest = list(entries)
         async with self._turn[name]:
-            while rest:
+            while rest := [entry for entry in rest if not entry.done.done()]:
                 wave_id = uuid.uuid4().hex[:16]
                 lines = await self._lines(wave_id, rest[: self._most.get(name, client.max_requests)])
                 members = await self._affordable(name, rest[: len(lines)])
+                # From here to the record of the wave nothing may wait: a kill would leave reservations of no wave.
                 rest = rest[len(members) :]
                 wave = Wave(wave_id, name.provider, None, "open", time.time(), tuple(entry.key for entry in members))
                 self._store.put_wave(wave)
                 self.count += 1
                 number, short = self.count, len(members) < len(lines)
-                submitted = await self._create(wave, client, members, dict(islice(lines.items(), len(members))))
+                lines = dict(islice(lines.items(), len(members)))
+                submitted = await self._create(wave, client, members, lines)
+                del lines  # up to hundreds of megabytes
                 if submitted is not None:
                     self._note(f"wave {number}: {len(members)} calls of {name} as batch {submitted.batch}")
                     collection = self._start(self._collect(submitted, client, members), members)
