@@ -15,7 +15,7 @@ from synth.corpora.records import Conversation, Picture, Product, Rejected, Scen
 from synth.errors import SynthError
 from synth.traces.events import AgentSpan, Event
 from synth.traces.run import RunFolder
-from synth.traces.store import LoggedCall, RunStore
+from synth.traces.store import LoggedCall, Place, RunStore
 
 ACCEPTED = "accepted"
 _ID = re.compile(r"[cp]\d{6,}\Z")
@@ -137,8 +137,7 @@ class RunReader:
             spans = {event.step: event for event in self.events(stage, number) if isinstance(event, AgentSpan)}
             for call in self.store.calls(stage, item=number):
                 place = call.place
-                anchor = f"{stage[0]}-{place.step.replace('.', '-')}" + (f"-{place.attempt}" if place.attempt else "")
-                steps.append(Step(anchor, turn_of(stage, place.step), call, spans.get(place.step)))
+                steps.append(Step(anchor_of(place), turn_of(stage, place.step), call, spans.get(place.step)))
         return steps
 
     def events(self, stage: str, number: int) -> list[Event]:
@@ -162,6 +161,11 @@ def read_draw(line: bytes, where: Path) -> Draw:
         raise SynthError(f"{where} has a broken row.", "Run the same command again to mend it.") from error
     number = int(conversation.id[1:])
     return Draw(conversation.id, number, ACCEPTED, "", conversation.profile, conversation)
+
+
+def anchor_of(place: Place) -> str:
+    """The fragment of a deep link to a call."""
+    return f"{place.stage[0]}-{place.step.replace('.', '-')}" + (f"-{place.attempt}" if place.attempt else "")
 
 
 def turn_of(stage: str, step: str) -> int:

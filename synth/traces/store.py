@@ -169,7 +169,7 @@ class RunStore:
         self.path = path
         try:
             if readonly:
-                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
                 self._db.execute("SELECT count(*) FROM meta")
             else:
                 self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -360,8 +360,10 @@ class RunStore:
 
     # ---- readers
 
-    def calls(self, stage: str | None = None, side: str | None = None, item: int | None = None) -> Iterator[LoggedCall]:
-        """Logged calls in the order of stage, item and logging, with their messages."""
+    def calls(
+        self, stage: str | None = None, side: str | None = None, item: int | None = None, *, last: bool = False
+    ) -> Iterator[LoggedCall]:
+        """Logged calls in the order of stage, item and logging, with their messages, or only the last one of each."""
         where = [("stage = ?", stage), ("side = ?", side), ("item = ?", item)]
         conditions = [(clause, value) for clause, value in where if value is not None]
         clause = " AND ".join(c for c, _ in conditions) or "1"
@@ -374,7 +376,7 @@ class RunStore:
         cache: dict[bytes, str] = {}
         for stage_, item_, step, attempt, call, side_, prompt, model, hashes, roles, images, *rest in rows:
             texts = []
-            for start in range(0, len(hashes), _HASH):
+            for start in range(len(hashes) - _HASH if last else 0, len(hashes), _HASH):
                 digest = hashes[start : start + _HASH]
                 if digest not in cache:
                     if len(cache) > 20_000:
@@ -407,6 +409,10 @@ class RunStore:
 
     def _text(self, digest: bytes) -> str:
         row = self._db.execute("SELECT body FROM texts WHERE hash = ?", (digest,)).fetchone()
+        if row is None:
+            raise SynthError(
+                f"{self.path} lacks a text that a call points at.", "It may be cut off; copy the run again."
+            )
         return self._packer.unpack(row[0])
 
     def _dictionary(self) -> bytes:

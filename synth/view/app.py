@@ -15,6 +15,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -59,7 +60,6 @@ def make_app(runs: Sequence[ViewedRun]) -> Starlette:
     app.state.token = token
     app.state.pages = Pages(token=token, static_url="/static", runs=runs)
 
-    @app.middleware("http")  # type: ignore[misc, unused-ignore]
     async def guarded(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
         if request.method not in ("GET", "HEAD") and not _holds_token(request, token):
             return await refusal(request, HTTPException(403, "This page is older than the server. Load it again."))
@@ -69,6 +69,7 @@ def make_app(runs: Sequence[ViewedRun]) -> Starlette:
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
+    app.add_middleware(BaseHTTPMiddleware, dispatch=guarded)
     return app
 
 

@@ -51,7 +51,7 @@ def usd(value: float) -> str:
 def seconds(value: float) -> str:
     """A duration in the unit that reads best."""
     if value < 1:
-        return f"{1000 * value:.0f} ms"
+        return f"{1000 * value:.1f} ms" if 0 < value < 0.01 else f"{1000 * value:.0f} ms"
     return f"{value:.1f} s" if value < 60 else f"{value / 60:.1f} min"
 
 
