@@ -425,7 +425,7 @@ def test_run_on_a_medium_that_cannot_be_written(run: RunFolder, monkeypatch: pyt
 
 
 def test_unknown_format_and_wrong_catalogue(run: RunFolder, tmp_path: Path) -> None:
-    with pytest.raises(SynthError, match="no export format 'csv'. Formats: hf, lavic, messages") as caught:
+    with pytest.raises(SynthError, match="no export format 'csv'. Formats: hf, inspect, lavic, mess") as caught:
         synth("export", "bags", "--format", "csv")
     assert caught.value.exit_code == Exit.BAD_INPUT
     make_catalogue(tmp_path / "other", products=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from typing import Protocol, TypeVar
 
 from synth.corpora.records import Act, Opening, Retrieval, Speaker, Turn, UserProfile
@@ -24,9 +25,12 @@ class Dialogue:
 
     Attributes:
         shown: ids of the products the assistant has shown, in order.
+        events: what happened besides what was said.
     """
 
-    def __init__(self, profile: UserProfile, scenario: str, cards: Cards) -> None:
+    def __init__(
+        self, profile: UserProfile, scenario: str, cards: Cards, events: MutableSequence[Event] | None = None
+    ) -> None:
         self.profile = profile
         self.scenario = scenario
         self.cards = cards
@@ -38,7 +42,7 @@ class Dialogue:
         self.shown: list[str] = []
         self.openings: list[str] = []
         """First words of the user's rejections."""
-        self.events: list[Event] = []
+        self.events: MutableSequence[Event] = [] if events is None else events
 
     @property
     def step(self) -> int:

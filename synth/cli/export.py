@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli.run import is_running, locate
-from synth.errors import SynthError
+from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
     from synth.corpora.export import Report
+    from synth.traces.reader import RunReader
 
 
 class Pictures(StrEnum):
@@ -25,7 +27,7 @@ class Pictures(StrEnum):
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder, or the name of one below runs/.")],
-    format: Annotated[str, typer.Option(help="messages, hf, lavic, or one that a package adds.")],
+    format: Annotated[str, typer.Option(help="messages, hf, lavic, inspect, otlp, or one that a package adds.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write; default: exports/RUN-FORMAT.")] = None,
     images: Annotated[
         Pictures, typer.Option(help="Pictures: left out, linked, or written into the export.")
@@ -39,21 +41,39 @@ def export(
     forced: Annotated[
         bool, typer.Option("--forced", help="lavic: also conversations that were handed their target.")
     ] = False,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="otlp: where to send spans to; default: 127.0.0.1:4318.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace an earlier export.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
-    """Export a run's accepted conversations.
+    """Export a run's accepted conversations; inspect and otlp: how all its draws came about.
 
     E-mail addresses and @handles in texts are masked. The folder appears whole or not at all.
     """
-    from synth.corpora.export import Images, Options, RunFacts, Source, exporter
+    from synth.corpora.export import Images, Options, RunFacts, Source, exporter, formats
     from synth.corpora.export import export as write
+    from synth.traces.export import FORMATS
 
-    exporter(format)
+    known = sorted({*FORMATS, *formats()})
+    if format not in known:
+        raise SynthError(f"There is no export format {format!r}.", f"Formats: {', '.join(known)}.")
+    if format not in FORMATS:
+        exporter(format)
     folder = locate(run)
     if is_running(folder):
         raise SynthError(f"{folder.path} is being written.", f"Wait for it, or `synth run stop {run}` first.")
+    if format in FORMATS:
+        from synth.cli.trace import reading
+
+        with reading(folder.path) as reader:
+            if format == "otlp":
+                _send(reader, endpoint, quiet=quiet, as_json=as_json)
+            else:
+                place = out or Path("exports") / f"{reader.name}-{format}"
+                _write_log(reader, place, pictures=images is Pictures.files, replace=yes, quiet=quiet, as_json=as_json)
+        return
     config = folder.config()
     facts = RunFacts(
         name=folder.path.resolve().name,
@@ -69,6 +89,29 @@ def export(
         print(json.dumps({"out": str(place), "rows": report.rows, **_rest(report)}))
     elif not quiet:
         _print(report, place, folder.path)
+
+
+def _send(reader: RunReader, endpoint: str | None, *, quiet: bool, as_json: bool) -> None:
+    from synth.traces.export.otlp import export as send
+
+    sent = send(reader, endpoint)
+    if as_json:
+        print(json.dumps(asdict(sent)))
+    elif not quiet:
+        print(f"{sent.conversations} conversations sent to {sent.endpoint}: {sent.spans} spans, acknowledged")
+    if sent.rejected:
+        raise SynthError(f"{sent.endpoint} threw {sent.rejected} spans away: {sent.reason}.", "", Exit.CHECK_FAILED)
+
+
+def _write_log(reader: RunReader, place: Path, *, pictures: bool, replace: bool, quiet: bool, as_json: bool) -> None:
+    from synth.traces.export.inspect import export as write
+
+    written = write(reader, place, pictures=pictures, replace=replace)
+    if as_json:
+        print(json.dumps({"path": str(written.path), "conversations": written.conversations}))
+    elif not quiet:
+        print(f"{written.conversations} conversations written to {written.path}")
+        print(f"Look at them: inspect view --log-dir {written.path.parent}")
 
 
 def _more_pictures(catalog: Path | None, fingerprint: str) -> list[Path]:

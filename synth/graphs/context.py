@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,8 @@ from synth.llm.gateway import Gateway
 from synth.prompts.calls import DIFFER, Difference, DifferInput, ProductCard
 from synth.prompts.cards import Cards
 from synth.randomness import rng
-from synth.traces.events import Choice, ChoiceEvent, ReviewEvent
+from synth.traces.events import AgentSpan, Choice, ChoiceEvent, Event, ItemSpan, ReviewEvent
+from synth.traces.store import RunStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,50 @@ class Context:
         return rng(self.seed, "conversation", self.item, *place)
 
 
-def asker(gateway: Gateway, stage: str, item: int) -> Ask:
-    """The gateway, bound to one item."""
+class Recorder(list[Event]):
+    """The events of one item; each goes to the run's store as it happens."""
+
+    def __init__(self, store: RunStore, stage: str, item: int) -> None:
+        super().__init__()
+        self._store = store
+        self._stage = stage
+        self._item = item
+        self.started = time.time()
+        self.calls = self.logged = 0
+
+    def append(self, event: Event) -> None:
+        self._store.note(self._stage, self._item, len(self), event)
+        super().append(event)
+
+    def step(self, agent: str, step: str, started: float, *, logged: bool) -> None:
+        """Puts one agent's step on record."""
+        self.calls += 1
+        self.logged += logged
+        seconds = time.time() - started
+        self.append(AgentSpan(step=step, agent=agent, started=started, seconds=seconds, logged=logged))
+
+    def finish(self, body: str, outcome: str) -> None:
+        """Commits the item with all its events.
+
+        Args:
+            outcome: `accepted`, or the filter that refused it.
+        """
+        seconds = time.time() - self.started
+        self.append(
+            ItemSpan(started=self.started, seconds=seconds, outcome=outcome, calls=self.calls, logged=self.logged)
+        )
+        self._store.finish(self._stage, self._item, body, self)
+
+
+def asker(gateway: Gateway, stage: str, item: int, recorder: Recorder | None = None) -> Ask:
+    """The gateway, bound to one item; its agents' steps are put on record."""
 
     async def ask(call: Any, given: Any, step: str) -> Any:
-        return await gateway.ask(call, given, stage, item, step)
+        started = time.time()
+        answer = await gateway.answer(call, given, stage, item, step)
+        if recorder is not None:
+            recorder.step(call.agent, step, started, logged=answer.logged)
+        return answer.output
 
     return ask
 

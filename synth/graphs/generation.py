@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from synth import __version__
 from synth.agents.captioner import caption
@@ -38,6 +38,7 @@ from synth.llm.gateway import CallFailed, Gateway
 from synth.llm.pricing import Price
 from synth.llm.provider import Provider
 from synth.prompts.templates import Prompts
+from synth.traces.events import RunSpan
 from synth.traces.run import RunFolder, list_runs
 from synth.traces.store import RunStore
 
@@ -97,7 +98,8 @@ def generate(options: Options, progress: Progress | None = None, confirm: Confir
             store.set_meta("convs", max(options.convs, store.meta("convs") or 0))
             run.keep_catalogue(catalogue)
             work = _bring_about(options, settings, run, store, catalogue, prompts, prices, progress)
-            totals, usd = _run(work, run)
+            with _span(run, store):
+                totals, usd = _run(work, run)
             store.set_meta("finished", True)
             calls = store.call_counts()
     finally:
@@ -331,6 +333,32 @@ def _loop_is_running() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def _span(run: RunFolder, store: RunStore) -> Iterator[None]:
+    """Puts a start of the run on record; one that is killed leaves none."""
+    started, reason = time.time(), ""
+    ended: Literal["finished", "stopped", "failed"] = "finished"
+    try:
+        yield
+    except KeyboardInterrupt:
+        ended = "stopped"
+        raise
+    except SynthError as error:
+        ended, reason = "failed", str(error)
+        raise
+    finally:
+        span = RunSpan(
+            synth=__version__,
+            started=started,
+            seconds=time.time() - started,
+            accepted=run.accepted(),
+            ended=ended,
+            reason=reason,
+        )
+        with contextlib.suppress(SynthError):  # a store that cannot be written has said so already
+            store.finish("run", len(store.results("run")), "", [span])
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from synth.corpora.records import (
     UserProfile,
 )
 from synth.errors import Exit, SynthError
-from synth.graphs.context import Context, Rules, asker, comparer
+from synth.graphs.context import Context, Recorder, Rules, asker, comparer
 from synth.graphs.conversation import MAX_STEPS, conversation_graph
 from synth.graphs.optimizer import optimizer_graph
 from synth.graphs.profiles import Surroundings, profiles_graph
@@ -205,7 +205,8 @@ class Pipeline:
 
     async def _profile(self, number: int) -> UserProfile | Rejected:
         stored = self._profiles.pop(number, None)
-        made = _read_profile(stored) if stored else await self._make_profile(number)
+        recorder = Recorder(self.store, "profile", number)
+        made = _read_profile(stored) if stored else await self._make_profile(number, recorder)
         duplicate = await self._gate.offer(number, made if isinstance(made, UserProfile) else None)
         if isinstance(made, Rejected):
             result: UserProfile | Rejected = made
@@ -214,14 +215,15 @@ class Pipeline:
         else:
             result = made
         if not stored:
-            events = [FilterEvent(filter=result.filter, reason=result.reason)] if isinstance(result, Rejected) else []
-            self.store.finish("profile", number, row(made), events)
+            if isinstance(result, Rejected):
+                recorder.append(FilterEvent(filter=result.filter, reason=result.reason))
+            recorder.finish(row(made), _outcome(result))
         return result
 
-    async def _make_profile(self, number: int) -> UserProfile | Rejected:
+    async def _make_profile(self, number: int, recorder: Recorder) -> UserProfile | Rejected:
         target = self.cards[self.targets[number % len(self.targets)]]
         drawn = profile_agent.draw(rng(self.settings.seed, "profile", number), self.scenarios, target)
-        ask = asker(self.gateway, "profile", number)
+        ask = asker(self.gateway, "profile", number, recorder)
         here = Surroundings(f"p{number:06d}", drawn, self.brands.get(target.id), ask)
         try:
             await profiles_graph().ainvoke({}, context=here)
@@ -233,10 +235,11 @@ class Pipeline:
 
     async def _converse(self, number: int, profile: UserProfile) -> Conversation | Rejected:
         scenario = self.scenarios[int(profile.scenario_id[1:])].text
-        dialogue = Dialogue(profile, scenario, self.cards)
+        recorder = Recorder(self.store, "conversation", number)
+        dialogue = Dialogue(profile, scenario, self.cards, recorder)
         context = Context(
             dialogue=dialogue,
-            ask=asker(self.gateway, "conversation", number),
+            ask=asker(self.gateway, "conversation", number, recorder),
             search=self.search,
             cards=self.cards,
             product_ids=self.ids,
@@ -256,7 +259,7 @@ class Pipeline:
             dialogue.events.append(FilterEvent(filter="failed", reason=str(error)))
         else:
             outcome = self._outcome(number, context)
-        self.store.finish("conversation", number, row(outcome), dialogue.events)
+        recorder.finish(row(outcome), _outcome(outcome))
         return outcome
 
     def _outcome(self, number: int, context: Context) -> Conversation | Rejected:
@@ -347,6 +350,10 @@ class Pipeline:
             self._dry = f"the last {totals.since_accepted} draws were all rejected"
         elif totals.drawn >= _YIELD_WINDOW and totals.accepted < _LEAST_YIELD * totals.drawn:
             self._dry = f"only {totals.accepted} of {totals.drawn} draws were accepted"
+
+
+def _outcome(made: UserProfile | Conversation | Rejected) -> str:
+    return made.filter if isinstance(made, Rejected) else "accepted"
 
 
 def _read_profile(body: str) -> UserProfile | Rejected:

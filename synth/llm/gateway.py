@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -49,6 +50,15 @@ _GO_ON = "Run the same command again once that is mended."
 
 class CallFailed(Exception):
     """A call that could not be brought to a usable answer; the item it belongs to is given up, the run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[O]):
+    """What an agent call came to."""
+
+    output: O
+    logged: bool
+    """Whether its last reply was in the log already."""
 
 
 class Gateway:
@@ -92,7 +102,11 @@ class Gateway:
         self._shared: dict[str, asyncio.Task[Any]] = {}
 
     async def ask(self, call: Call[Any, O], given: Any, stage: str, item: int, step: str) -> O:
-        """Makes one agent call and returns its validated output.
+        """Makes one agent call and returns its validated output; raises what `answer` raises."""
+        return (await self.answer(call, given, stage, item, step)).output
+
+    async def answer(self, call: Call[Any, O], given: Any, stage: str, item: int, step: str) -> Answer[O]:
+        """Makes one agent call.
 
         Raises:
             CallFailed: no usable answer after retries and one repair.
@@ -103,9 +117,9 @@ class Gateway:
             messages = [await self._in_words(message) for message in messages]
         problem = ""
         for attempt in (0, 1):
-            reply = await self._reply(call, given, messages, Place(stage, item, step, attempt))
+            reply, logged = await self._reply(call, given, messages, Place(stage, item, step, attempt))
             try:
-                return call.output.model_validate_json(reply)
+                return Answer(call.output.model_validate_json(reply), logged)
             except ValidationError as error:
                 problem = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
             if attempt == 0:
@@ -150,14 +164,14 @@ class Gateway:
             said = [f"Picture {n} shows: {look.description}" for n, look in enumerate(looks, 1)]
         return Message(message.role, "\n".join([*said, "", message.text]))
 
-    async def _reply(self, call: Call[Any, O], given: Any, messages: list[Message], place: Place) -> str:
+    async def _reply(self, call: Call[Any, O], given: Any, messages: list[Message], place: Place) -> tuple[str, bool]:
         name = self.models[call.role]
         temperature = self.temperatures.get(call.role, call.temperature)
         key = call_key(str(name), call, temperature, messages, place, self.seed)
         logged = self.store.reply(key)
         if logged is not None:
             self.counts["logged"] += 1
-            return logged
+            return logged, True
         request = Request(
             model=name.model,
             messages=messages,
@@ -190,10 +204,14 @@ class Gateway:
                 usd=delivered.usd,
                 seconds=delivered.seconds,
                 tries=tries,
+                roles="".join(message.role[0] for message in messages),
+                temperature=temperature,
+                max_tokens=request.max_tokens,
+                ended=time.time(),
             ),
             settles=delivered.reservation.id if delivered.reservation else None,
         )
-        return reply
+        return reply, False
 
     async def _deliver(self, key: bytes, name: ModelName, request: Request) -> tuple[Delivered, Request, int]:
         failed = turned_away = refused = 0

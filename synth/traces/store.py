@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from synth.errors import SynthError
-from synth.traces.events import EVENT, Event
+from synth.traces.events import EVENT, EVENTS, Event
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS calls (
     key BLOB PRIMARY KEY, stage TEXT NOT NULL, item INTEGER NOT NULL, step TEXT NOT NULL, attempt INTEGER NOT NULL,
     call TEXT NOT NULL, side TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, messages BLOB NOT NULL,
     images TEXT NOT NULL, reply TEXT NOT NULL, input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
     written_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, image_tokens INTEGER NOT NULL, usd REAL NOT NULL,
-    seconds REAL NOT NULL, tries INTEGER NOT NULL);
+    seconds REAL NOT NULL, tries INTEGER NOT NULL, roles TEXT NOT NULL, temperature REAL NOT NULL,
+    max_tokens INTEGER NOT NULL, ended REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS calls_by_item ON calls (stage, item);
 CREATE TABLE IF NOT EXISTS reservations (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL, stage TEXT NOT NULL, item INTEGER NOT NULL, call TEXT NOT NULL,
@@ -35,18 +36,24 @@ CREATE TABLE IF NOT EXISTS waves (
     id TEXT PRIMARY KEY, provider TEXT NOT NULL, batch TEXT, state TEXT NOT NULL, created REAL NOT NULL,
     keys BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY, stage TEXT NOT NULL, item INTEGER NOT NULL, body TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS events_by_item ON events (stage, item);
+    stage TEXT NOT NULL, item INTEGER NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (stage, item, number));
 CREATE TABLE IF NOT EXISTS results (
-    stage TEXT NOT NULL, item INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (stage, item)) WITHOUT ROWID;
+    stage TEXT NOT NULL, item INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (stage, item));
 """
 _PUT_RESERVATION = "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_DICTIONARY_KEY = b"dictionary"
 KEY = 16
 """Bytes of a call's key."""
 _GATHER = 0.002
 """Seconds in which what becomes ready joins one transaction."""
 _HASH = 12
-_COMPRESS_FROM = 160
+_COMPRESS_FROM = 48
+_LEVEL = 3
+_ALL = -1
+"""Number under which all events of a finished item stand together."""
+_DICTIONARY = 32_000
+"""Bytes of a run's first conversations against which all its texts are compressed; deflate looks back no further."""
 
 
 class Place(NamedTuple):
@@ -82,6 +89,12 @@ class CallRow(NamedTuple):
     seconds: float
     """Wall time of the successful try."""
     tries: int
+    roles: str = ""
+    """First letters of the messages' roles: system, user, assistant."""
+    temperature: float = 0.0
+    max_tokens: int = 0
+    ended: float = 0.0
+    """Unix time of the reply."""
 
 
 class Reservation(NamedTuple):
@@ -119,12 +132,26 @@ class LoggedCall(NamedTuple):
     place: Place
     call: str
     side: str
+    prompt: str
+    """Hash of the prompt file."""
     model: str
     messages: tuple[str, ...]
     """Texts, system first."""
+    roles: str
+    """First letters of the messages' roles."""
     images: tuple[str, ...]
     """Content hashes of the pictures sent."""
     reply: str
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    image_tokens: int
+    usd: float
+    seconds: float
+    tries: int
+    temperature: float
+    max_tokens: int
+    ended: float
 
 
 def text_hash(text: str) -> bytes:
@@ -142,7 +169,7 @@ class RunStore:
         self.path = path
         try:
             if readonly:
-                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
                 self._db.execute("SELECT count(*) FROM meta")
             else:
                 self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -160,7 +187,9 @@ class RunStore:
         self._reserved: list[Reservation] = []
         self._settled: list[int] = []
         self._waiting: list[asyncio.Future[None]] = []
+        self._events: list[tuple[str, int, int, bytes]] = []
         self._stored: set[bytes] = set()
+        self._packer = _Packer(self._dictionary())
         self._keys = {row[0] for row in self._db.execute("SELECT key FROM calls")} if not readonly else set()
 
     def close(self) -> None:
@@ -214,20 +243,28 @@ class RunStore:
         self._pending, self._reserved, self._settled, self._waiting = [], [], [], []
         texts: dict[bytes, bytes] = {}
         calls = []
+        learnt = b""
+        events, self._events = self._events, []
         for row in rows:
             hashes = b""
             for text in row.messages:
                 digest = text_hash(text)
                 hashes += digest
                 if digest not in self._stored and digest not in texts:
-                    texts[digest] = _pack(text)
+                    texts[digest] = self._packer.pack(text)
+                    if row.place.stage == "conversation" and self._packer.learn(text):
+                        learnt = self._packer.dictionary
             head = (row.key, *row.place, row.call, row.side, row.prompt, row.model, hashes, " ".join(row.images))
             calls.append(head + row[row._fields.index("reply") :])
         try:
             self._db.execute("BEGIN IMMEDIATE")
             if calls:
                 self._db.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", list(texts.items()))
-                self._db.executemany(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 20)})", calls)
+                self._db.executemany(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 24)})", calls)
+            if learnt:
+                self._db.execute("INSERT INTO texts VALUES (?, ?)", (_DICTIONARY_KEY, learnt))
+            if events:
+                self._db.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)", events)
             if settled:
                 self._db.executemany("DELETE FROM reservations WHERE id = ?", [(id_,) for id_ in settled])
             if reserved:
@@ -276,16 +313,25 @@ class RunStore:
             for id_, provider, batch, state, created, keys in rows
         ]
 
-    # ---- finished items
+    # ---- events and finished items
 
-    def finish(self, stage: str, item: int, body: str, events: Iterable[Event] = ()) -> None:
-        """Commits an item's result together with its events."""
-        rows = [(stage, item, event.model_dump_json()) for event in events]
+    def note(self, stage: str, item: int, number: int, event: Event) -> None:
+        """Keeps an event of an item under way; it is committed with the next reply, or with the item.
+
+        Args:
+            number: its place among the item's events; noted again after a kill, it takes its own place.
+        """
+        self._events.append((stage, item, number, b"\x00" + event.model_dump_json().encode()))
+
+    def finish(self, stage: str, item: int, body: str, events: Sequence[Event] = ()) -> None:
+        """Commits an item's result together with all its events."""
+        packed = self._packer.pack(EVENTS.dump_json(list(events)).decode())
+        self._events = [row for row in self._events if row[:2] != (stage, item)]
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (stage, item, body))
+            self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (stage, item, self._packer.pack(body)))
             self._db.execute("DELETE FROM events WHERE stage = ? AND item = ?", (stage, item))
-            self._db.executemany("INSERT INTO events (stage, item, body) VALUES (?, ?, ?)", rows)
+            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (stage, item, _ALL, packed))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
@@ -297,7 +343,8 @@ class RunStore:
 
     def results(self, stage: str) -> dict[int, str]:
         """Finished items of a stage by number."""
-        return dict(self._db.execute("SELECT item, body FROM results WHERE stage = ? ORDER BY item", (stage,)))
+        rows = self._db.execute("SELECT item, body FROM results WHERE stage = ? ORDER BY item", (stage,))
+        return {item: self._packer.unpack(body) for item, body in rows}
 
     # ---- facts about the run
 
@@ -313,33 +360,42 @@ class RunStore:
 
     # ---- readers
 
-    def calls(self, stage: str | None = None, side: str | None = None) -> Iterator[LoggedCall]:
-        """Logged calls in the order of stage, item and logging, with their messages."""
-        where = [("stage = ?", stage), ("side = ?", side)]
+    def calls(
+        self, stage: str | None = None, side: str | None = None, item: int | None = None, *, last: bool = False
+    ) -> Iterator[LoggedCall]:
+        """Logged calls in the order of stage, item and logging, with their messages, or only the last one of each."""
+        where = [("stage = ?", stage), ("side = ?", side), ("item = ?", item)]
         conditions = [(clause, value) for clause, value in where if value is not None]
         clause = " AND ".join(c for c, _ in conditions) or "1"
         rows = self._db.execute(
-            "SELECT stage, item, step, attempt, call, side, model, messages, images, reply FROM calls "
-            f"WHERE {clause} ORDER BY stage, item",
+            "SELECT stage, item, step, attempt, call, side, prompt, model, messages, roles, images, reply, input_tokens, "
+            "cached_tokens, output_tokens, image_tokens, usd, seconds, tries, temperature, max_tokens, ended "
+            f"FROM calls WHERE {clause} ORDER BY stage, item, rowid",
             [value for _, value in conditions],
         )
         cache: dict[bytes, str] = {}
-        for stage_, item, step, attempt, call, side_, model, hashes, images, reply in rows:
+        for stage_, item_, step, attempt, call, side_, prompt, model, hashes, roles, images, *rest in rows:
             texts = []
-            for start in range(0, len(hashes), _HASH):
+            for start in range(len(hashes) - _HASH if last else 0, len(hashes), _HASH):
                 digest = hashes[start : start + _HASH]
                 if digest not in cache:
                     if len(cache) > 20_000:
                         cache.clear()
                     cache[digest] = self._text(digest)
                 texts.append(cache[digest])
-            yield LoggedCall(
-                Place(stage_, item, step, attempt), call, side_, model, tuple(texts), tuple(images.split()), reply
-            )
+            place = Place(stage_, item_, step, attempt)
+            yield LoggedCall(place, call, side_, prompt, model, tuple(texts), roles, tuple(images.split()), *rest)
 
     def events(self, stage: str, item: int) -> list[Event]:
-        rows = self._db.execute("SELECT body FROM events WHERE stage = ? AND item = ? ORDER BY id", (stage, item))
-        return [EVENT.validate_json(body) for (body,) in rows]
+        """What happened to an item, in order; of one under way, what is committed so far."""
+        rows = self._db.execute(
+            "SELECT number, body FROM events WHERE stage = ? AND item = ? ORDER BY number", (stage, item)
+        )
+        found: list[Event] = []
+        for number, body in rows:
+            text = self._packer.unpack(body)
+            found += EVENTS.validate_json(text) if number == _ALL else [EVENT.validate_json(text)]
+        return found
 
     def sums(self, columns: str, by: str, where: str = "1") -> list[tuple[Any, ...]]:
         """Aggregates over the logged calls: (group, columns…) for every value of the SQL expression `by`, ordered."""
@@ -353,7 +409,15 @@ class RunStore:
 
     def _text(self, digest: bytes) -> str:
         row = self._db.execute("SELECT body FROM texts WHERE hash = ?", (digest,)).fetchone()
-        return _unpack(row[0])
+        if row is None:
+            raise SynthError(
+                f"{self.path} lacks a text that a call points at.", "It may be cut off; copy the run again."
+            )
+        return self._packer.unpack(row[0])
+
+    def _dictionary(self) -> bytes:
+        row = self._db.execute("SELECT body FROM texts WHERE hash = ?", (_DICTIONARY_KEY,)).fetchone()
+        return bytes(row[0]) if row else b""
 
 
 def store_failure(path: Path, error: Exception) -> SynthError:
@@ -370,11 +434,41 @@ def _reservation_row(reservation: Reservation) -> tuple[Any, ...]:
     return (reservation.id, reservation.key, place.stage, place.item, *reservation[3:])
 
 
-def _pack(text: str) -> bytes:
-    data = text.encode()
-    return b"\x01" + zlib.compress(data, 1) if len(data) >= _COMPRESS_FROM else b"\x00" + data
+class _Packer:
+    """Compresses texts against what a run's first conversations said; prompts and records repeat from call to call.
 
+    The first byte of a body says how it is packed: as it is, by itself, or against the dictionary.
+    """
 
-def _unpack(body: bytes) -> str:
-    data = zlib.decompress(body[1:]) if body[:1] == b"\x01" else body[1:]
-    return data.decode()
+    def __init__(self, dictionary: bytes) -> None:
+        self.dictionary = dictionary
+        self._learning = b""
+        self._ready: Any = None
+
+    def learn(self, text: str) -> bool:
+        """Takes a text for the dictionary; True once that is full, and from then on in use."""
+        if self.dictionary:
+            return False
+        self._learning += text.encode()
+        if len(self._learning) < _DICTIONARY:
+            return False
+        self.dictionary = self._learning[-_DICTIONARY:]
+        return True
+
+    def pack(self, text: str) -> bytes:
+        data = text.encode()
+        if len(data) < _COMPRESS_FROM:
+            return b"\x00" + data
+        if not self.dictionary:
+            return b"\x01" + zlib.compress(data, 1)
+        if self._ready is None:
+            self._ready = zlib.compressobj(_LEVEL, zdict=self.dictionary)
+        # Copying a compressor that has read the dictionary is a quarter of the work of reading it again.
+        packer = self._ready.copy()
+        return b"".join((b"\x02", packer.compress(data), packer.flush()))
+
+    def unpack(self, body: bytes) -> str:
+        if body[:1] == b"\x02":
+            unpacker = zlib.decompressobj(zdict=self.dictionary)
+            return (unpacker.decompress(body[1:]) + unpacker.flush()).decode()
+        return (zlib.decompress(body[1:]) if body[:1] == b"\x01" else body[1:]).decode()

@@ -1,0 +1,1 @@
+"""`synth view`: a run in the browser."""

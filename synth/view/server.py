@@ -1,0 +1,41 @@
+"""Serves the page on loopback until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import webbrowser
+from collections.abc import Sequence
+
+import uvicorn
+
+from synth.errors import SynthError
+from synth.view.app import make_app
+from synth.view.run import ViewedRun
+
+HOST = "127.0.0.1"
+
+
+def serve(runs: Sequence[ViewedRun], port: int, *, open_browser: bool) -> None:
+    """
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        SynthError: the port is taken.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with contextlib.closing(listener):
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            raise SynthError(f"Port {port} is taken.", "Choose another --port, or 0 for a free one.") from error
+        url = f"http://{HOST}:{listener.getsockname()[1]}/"
+        print(f"{url}  (Ctrl-C ends it)", flush=True)
+        if open_browser:
+            threading.Timer(0.3, webbrowser.open, (url,)).start()
+        config = uvicorn.Config(make_app(runs), log_level="error", access_log=False, lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
