@@ -40,7 +40,7 @@ def make_app(runs: Sequence[ViewedRun]) -> Starlette:
     Args:
         runs: the run, and the one beside it.
     """
-    from synth.view import browse, compare, conversation, judgement, overview
+    from synth.view import browse, compare, conversation, overview
 
     token = secrets.token_urlsafe(24)
     app = Starlette(
@@ -49,7 +49,6 @@ def make_app(runs: Sequence[ViewedRun]) -> Starlette:
             *conversation.routes(),
             *overview.routes(),
             *compare.routes(),
-            *judgement.routes(),
             Route("/images/{run:int}/{hash}", picture, name="picture"),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
