@@ -119,7 +119,7 @@ def test_killed_at_every_kind_of_moment(catalogue: Path, tmp_path: Path) -> None
         ("reply committed, not used", 30),
         ("half a row written", 3),
         ("item done, not stored", 5),
-        ("item stored", 8),
+        ("item stored", 5),
     ]
     killed_and_resumed(catalogue, tmp_path, 25, kills)
 

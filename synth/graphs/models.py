@@ -144,7 +144,14 @@ async def open_gateway(
     for name in unpriced_models(settings, providers, options):
         if name not in prices:
             progress.note(f"unknown price: {name} is counted as nothing; see --price")
-    budget = Budget(store, options.max_usd, batched_keys(store))
+    batched = batched_keys(store)
+    if batched and options.mode == "online":
+        raise SynthError(
+            f"Batches with {len(batched)} calls of this run are still at the provider; asked one by one they would be "
+            "paid twice.",
+            "Go on with --mode batch or --mode auto.",
+        )
+    budget = Budget(store, options.max_usd, batched)
     tariff = Tariff(prices, pictures if any(isinstance(p, RemoteProvider) for p in providers.values()) else None)
     limits = Limits(options.max_concurrency, options.rpm, options.tpm)
     direct = Direct(providers, limits, budget, tariff)

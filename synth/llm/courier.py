@@ -54,7 +54,7 @@ class Tariff:
         self._pictures = pictures
 
     def image_tokens(self, name: ModelName, request: Request) -> int:
-        if self._pictures is None:
+        if self._pictures is None or name.provider == "offline":
             return 0
         return sum(self._pictures.tokens(m.images, name) for m in request.messages if m.images)
 
