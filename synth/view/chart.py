@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-_ROW, _NODE_WIDTH, _NODE_HEIGHT, _LANE, _FIRST_LANE, _TOP = 50, 124, 28, 74, 24, 20
+_ROW, _NODE_WIDTH, _NODE_HEIGHT, _LANE, _FIRST_LANE, _TOP = 50, 124, 28, 86, 24, 20
 """Pixels of the graph: a node's row, a node, between two lanes, from the nodes to the first lane."""
 _CORNER = 8
 _PLOT, _FOOT, _HEAD = 140, 18, 14

@@ -263,7 +263,7 @@ def _fact(name: str, a: float, b: float, shown: Any) -> Fact:
 
 def _share(name: str, a: tuple[int, int], b: tuple[int, int]) -> Fact:
     one, other = (part / whole if whole else 0.0 for part, whole in (a, b))
-    points = f"{100 * (other - one):+.1f} points"
+    points = f"{100 * (other - one):+.1f} pts"
     return Fact(name, percent(one), percent(other), points if abs(other - one) >= 0.0005 else "")
 
 

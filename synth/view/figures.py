@@ -130,12 +130,12 @@ class Figures:
         try:
             with closing(self._folder.store()) as store:
                 self._read_facts(store)
-                self._read_calls(store)
                 if any(map(self._rewritten, _ROWS)):
                     with self.lock:
                         self.tally, self.broken, self._offsets = Tally(), 0, dict.fromkeys(_ROWS, 0)
                 for name in _ROWS:
                     self._read_rows(store, name)
+                self._read_calls(store)
             self.edges = graph_edges()
             self.problem, self._counted = "", sizes
         except (SynthError, OSError, sqlite3.Error, subprocess.SubprocessError, ValueError) as error:

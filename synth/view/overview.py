@@ -210,7 +210,10 @@ def _ranks(tally: Tally) -> Markup:
         for rank in range(max(ranks, default=-1) + 1)
     ]
     missing = tally.ranks[None]
-    data.append(Column("none", (("muted", missing),), f"The target was not found in {missing} of {searches} searches"))
+    if tally.ranks:
+        data.append(
+            Column("none", (("muted", missing),), f"The target was not found in {missing} of {searches} searches")
+        )
     return columns(data, "Searches by the target's place among the candidates")
 
 
@@ -246,4 +249,4 @@ def _latency(latency: Mapping[str, Latency]) -> Markup:
 
 
 def _tick(value: float) -> str:
-    return f"{value:g}s" if value >= 1 else f"{1000 * value:g}ms"
+    return f"{value:g}s" if value >= 0.1 else f"{1000 * value:g}ms"
