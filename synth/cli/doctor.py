@@ -20,7 +20,11 @@ def doctor(
         None, "--llm", metavar="PROVIDER:MODEL", help="Make a tiny call to this model and tell what it can do."
     ),
     base_url: str | None = typer.Option(
-        None, "--base-url", metavar="URL", help="Address of a compatible server, with its /v1."
+        None,
+        "--base-url",
+        metavar="URL",
+        help="Address of a compatible server, with its /v1.",
+        show_default=False,  # it may come from a file and hold a password
     ),
     timeout: float = typer.Option(120.0, "--timeout", min=1.0, metavar="SECONDS", help="How long to wait for it."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),

@@ -50,13 +50,17 @@ def settings(path: Path = SETTINGS) -> dict[str, Any]:
         SynthError: it is no valid TOML.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        stated = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SynthError(
             f"{path} is no valid TOML: {error}.", "Mend it, or make it again with `synth init`."
         ) from error
+    for command in ("generate", "doctor"):  # written as on the command line, base-url = …
+        if isinstance(stated.get(command), dict):
+            stated[command] = {name.replace("-", "_"): value for name, value in stated[command].items()}
+    return stated
 
 
 def render(source: Path, table: Table, columns: ColumnMap, images: Path | None) -> str:

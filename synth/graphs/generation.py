@@ -28,6 +28,7 @@ from synth.graphs.models import (
     open_pictures,
     open_providers,
     run_prices,
+    unpriced_models,
 )
 from synth.graphs.options import Options, check_options, resolve
 from synth.graphs.pipeline import Pipeline, Totals
@@ -139,17 +140,20 @@ def _agree(
     if left <= 0 or all(name.provider == "offline" for name in settings.model_names().values()):
         return prices
     in_loop(_check_and_close(settings, providers))
-    if prices and (confirm or options.max_usd is not None):
+    # A model of unknown price costs something too.
+    asks = confirm if prices or unpriced_models(settings, providers, options, frozen) else None
+    cap = options.max_usd if prices and not resumed else None
+    if asks or cap is not None:
         from synth.graphs.estimate import estimate
 
         expected = estimate(options, progress)
-        if options.max_usd is not None and not resumed and options.max_usd < expected.usd_first:
+        if cap is not None and cap < expected.usd_first:
             raise SynthError(
-                f"--max-usd {options.max_usd:g} is less than one conversation is expected to cost with the scenarios "
+                f"--max-usd {cap:g} is less than one conversation is expected to cost with the scenarios "
                 f"before it ({expected.usd_first:.4f} USD).",
                 "Raise it, ask for fewer --scenarios, or use a cheaper model.",
             )
-        if confirm and not confirm(expected):
+        if asks and not asks(expected):
             raise KeyboardInterrupt
     return prices
 

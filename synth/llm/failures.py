@@ -62,11 +62,11 @@ def status_failure(
     if status == 404:
         place = f", or {endpoint.url} is not the right base URL" if endpoint.url else ""
         return ModelError(f"there is no model {request.model!r}{place} (404){said}", fatal=True)
+    if _TOO_LONG.search(f"{kind} {detail}"):
+        return ModelError(f"the call is longer than the context of {request.model!r} ({status}){said}")
     blind = _BLIND if status in (400, 422) else _BLIND_TEMPLATE
     if request_has_pictures(request) and blind.search(detail):
         return ModelError(f"{request.model!r} takes no pictures ({status}){said}", fatal=True)
-    if _TOO_LONG.search(f"{kind} {detail}"):
-        return ModelError(f"the call is longer than the context of {request.model!r} ({status}){said}")
     retry = status in _RETRIED or status >= 500
     return ModelError(
         f"status {status}{said}",

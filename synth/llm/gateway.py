@@ -157,7 +157,9 @@ class Gateway:
     async def _in_words(self, message: Message) -> Message:
         if not message.images:
             return message
-        looks = [await self.ask_shared(LOOK, LookInput(image), f"look.{image}") for image in message.images]
+        looks = await asyncio.gather(
+            *(self.ask_shared(LOOK, LookInput(image), f"look.{image}") for image in message.images)
+        )
         if len(looks) == 1:
             said = [f"The picture shows: {looks[0].description}"]
         else:
