@@ -369,7 +369,8 @@ class RunStore:
         clause = " AND ".join(c for c, _ in conditions) or "1"
         rows = self._db.execute(
             "SELECT stage, item, step, attempt, call, side, prompt, model, messages, roles, images, reply, "
-            "input_tokens, cached_tokens, output_tokens, image_tokens, usd, seconds, tries, temperature, max_tokens, ended "
+            "input_tokens, cached_tokens, output_tokens, image_tokens, usd, seconds, tries, "
+            "temperature, max_tokens, ended "
             f"FROM calls WHERE {clause} ORDER BY stage, item, rowid",
             [value for _, value in conditions],
         )
