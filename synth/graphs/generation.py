@@ -36,7 +36,7 @@ from synth.graphs.progress import Progress
 from synth.graphs.settings import Settings
 from synth.index import Index, Searcher, build_index, default_folder
 from synth.llm.gateway import CallFailed, Gateway
-from synth.llm.pricing import Price
+from synth.llm.pricing import Price, parse_prices
 from synth.llm.provider import Provider
 from synth.prompts.templates import Prompts
 from synth.traces.events import RunSpan
@@ -133,6 +133,9 @@ def _agree(
         SynthError: a server, a key or a model is not there; the cap is lower than one conversation.
         KeyboardInterrupt: not confirmed.
     """
+    given = parse_prices(options.prices)
+    if not given and all(name.provider == "offline" for name in settings.model_names().values()):
+        return {}  # without opening the simulator once more than the run does
     providers = open_providers(settings, catalogue, open_pictures(catalogue, settings), options)
     frozen = run.config().get("prices") if resumed else None
     prices = run_prices(settings, providers, options, frozen)
