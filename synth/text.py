@@ -15,6 +15,15 @@ def sentences(text: str) -> int:
     return len(_SENTENCE_END.findall(text if text[-1:] in ".!?…" else text + ".")) if text else 0
 
 
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a text, as many as `sentences` counts, without the blanks between them."""
+    masked = _ABBREVIATION.sub(lambda m: m.group().replace(".", "_"), text)
+    cuts = [match.end() for match in _SENTENCE_END.finditer(masked)]
+    starts = [0, *cuts]
+    pieces = (text[start:end].strip() for start, end in zip(starts, [*cuts, len(text)], strict=True))
+    return [piece for piece in pieces if piece]
+
+
 def opening(text: str) -> str:
     """The first three words, without case or punctuation: what may open only one rejection of a conversation."""
     words = text.lower().replace("’", "'").split()[:_OPENING_WORDS]

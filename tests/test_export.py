@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
+from contextlib import closing
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,13 @@ from typer.testing import CliRunner
 
 import synth.corpora.export as registry
 from synth.cli import app
-from synth.corpora.export import Images, Options, Report, RunFacts, Source, export, formats
-from synth.corpora.export import hf as hf_format
+from synth.corpora.export import Images, Options, Report, RunFacts, Source, Spent, export, formats, parquet
 from synth.corpora.export.masking import mask
-from synth.corpora.export.splits import groups, split_of
 from synth.corpora.lavic import read_lavic
-from synth.corpora.records import Conversation
+from synth.corpora.records import Conversation, Product
 from synth.errors import Exit, SynthError
+from synth.graphs.generation import generate
+from synth.graphs.options import Options as RunOptions
 from synth.traces.run import RunFolder
 
 RUNNER = CliRunner()
@@ -46,6 +48,13 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
+def all_rows(folder: Path, *names: str) -> list[dict[str, Any]]:
+    """Rows of all split files, ordered by their conversation."""
+    found = [row for name in names or ("train", "validation", "test") if (folder / f"{name}.jsonl").exists()
+             for row in rows(folder / f"{name}.jsonl")]  # fmt: skip
+    return sorted(found, key=lambda row: str(row.get("id", row.get("conversation"))))
+
+
 def front_matter(folder: Path) -> dict[str, Any]:
     _, matter, _ = (folder / "README.md").read_text("utf-8").split("---\n", 2)
     loaded: dict[str, Any] = yaml.safe_load(matter)
@@ -56,17 +65,17 @@ def front_matter(folder: Path) -> dict[str, Any]:
 
 
 def test_messages_with_picture_files(run: RunFolder, tmp_path: Path) -> None:
-    said = synth("export", "bags", "--format", "messages")
+    said = synth("export", "bags", "--format", "messages", "--images", "files")
     folder = tmp_path / "exports" / "bags-messages"
     assert f"40 conversations of {Path('runs/bags')} written to {Path('exports/bags-messages')}" in said
-    made = rows(folder / "messages.jsonl")
+    made = all_rows(folder)
     assert [row["id"] for row in made] == [f"c{n:06d}" for n in range(40)]
     second = made[1]
     assert [message["role"] for message in second["messages"]] == ["assistant", "user"] * 3
-    picture, text = second["messages"][1]["content"]
-    assert (picture["type"], text["type"]) == ("image_url", "text")
-    with Image.open(folder / picture["image_url"]["url"]) as image:
-        assert image.size == (8, 10)
+    assert second["messages"][1]["content"][0] == {"type": "image"}
+    for name in second["images"]:
+        with Image.open(folder / name) as image:
+            assert image.size == (8, 10)
     assert second["metadata"]["ended_by"] == "fit"
     assert (second["metadata"]["target"], second["metadata"]["accepted"]) == ("b1", "b4")
     assert second["metadata"]["person"]["synthetic"] is True
@@ -75,17 +84,28 @@ def test_messages_with_picture_files(run: RunFolder, tmp_path: Path) -> None:
 
 
 def test_messages_link_or_leave_out_pictures(run: RunFolder, tmp_path: Path) -> None:
-    synth("export", "runs/bags", "--format", "messages", "--images", "links", "--out", "linked")
-    first, second = rows(tmp_path / "linked" / "messages.jsonl")[:2]
-    shown = [part["image_url"]["url"] for m in first["messages"] for part in m["content"] if part["type"] != "text"]
-    assert shown[1] == "https://example.org/0.png"
-    assert (run.path / shown[0]).is_file()
+    synth("export", "runs/bags", "--format", "messages", "--out", "linked")
+    first, second = all_rows(tmp_path / "linked")[:2]
+    assert first["images"][1] == "https://example.org/0.png" and (run.path / first["images"][0]).is_file()
     assert not (tmp_path / "linked" / "images").exists()
-    synth("export", "runs/bags", "--format", "messages", "--images", "none", "--out", "plain")
-    assert rows(tmp_path / "plain" / "messages.jsonl")[0]["messages"][0] == {
-        "role": "assistant",
-        "content": "Hello! What can I find for you?",
-    }
+    synth("export", "bags", "--format", "messages", "--images", "none", "--out", "plain")
+    plain = all_rows(tmp_path / "plain")[0]
+    assert plain["messages"][0] == {"role": "assistant", "content": "Hello! What can I find for you?"}
+    assert plain["images"] == []
+
+
+@pytest.mark.parametrize(("source", "default"), [("drawn (seed 4)", "files"), ("bags.csv", "links")])
+def test_pictures_of_an_imported_catalogue_are_linked(tmp_path: Path, source: str, default: str) -> None:
+    catalogue = make_catalogue(tmp_path / "catalogue")
+    catalogue.info = catalogue.info.model_copy(update={"source": source})
+    (catalogue.folder / "catalogue.json").write_text(catalogue.info.model_dump_json(), "utf-8")
+    run = make_run(tmp_path / "run", [make_conversation(0, catalogue)], catalogue)
+    for format in sorted({*formats()}):
+        out = tmp_path / format
+        synth("export", str(run.path), "--format", format, "--out", str(out))
+        assert json.loads((out / "export.json").read_text("utf-8"))["images"] == default
+        kept = [path for path in out.rglob("*") if path.suffix in (".jpg", ".png")]
+        assert bool(kept) is (default == "files" and format != "hf")
 
 
 # ---- masking
@@ -106,7 +126,7 @@ def test_mask(text: str, expected: str) -> None:
     assert mask(text) == expected
 
 
-@pytest.mark.parametrize("format", ["messages", "hf", "lavic"])
+@pytest.mark.parametrize("format", ["hf", "lavic", "messages", "muse", "redial", "sharegpt"])
 def test_no_export_holds_an_address(run: RunFolder, tmp_path: Path, format: str) -> None:
     synth("export", "bags", "--format", format, "--out", "out", "--forced")
     if format == "hf":
@@ -115,34 +135,9 @@ def test_no_export_holds_an_address(run: RunFolder, tmp_path: Path, format: str)
         files = list((tmp_path / "out").rglob("*.parquet"))
         text = json.dumps([pq.read_table(path).to_pylist() for path in files], default=repr)
     else:
-        text = "".join(path.read_text("utf-8") for path in (tmp_path / "out").glob("*.jsonl"))
+        text = "".join(path.read_text("utf-8") for path in (tmp_path / "out").rglob("*.json*"))
     assert "[email]" in text and "[handle]" in text
     assert "nina0@" not in text and "@nina.b" not in text and "shop1@" not in text and "@bag_shop" not in text
-
-
-# ---- splits
-
-
-def test_groups_share_neither_target_nor_person(tmp_path: Path) -> None:
-    catalogue = make_catalogue(tmp_path / "catalogue", products=300)
-    made = [make_conversation(n % 300 if n < 350 else n, catalogue) for n in range(400)]
-    made = [c.model_copy(update={"id": f"c{n}"}) for n, c in enumerate(made)]
-    group = groups(made)
-    split = {c.id: split_of(group[c.id], 3) for c in made}
-    for key in (lambda c: c.target_id, lambda c: c.profile.person):
-        seen: dict[Any, int] = {}
-        for conversation in made:
-            assert seen.setdefault(key(conversation), split[conversation.id]) == split[conversation.id]
-    assert len(set(group.values())) > 100
-    assert set(split.values()) == {0, 1, 2}
-    assert groups(made[:200]) == {name: first for name, first in group.items() if name in {c.id for c in made[:200]}}
-
-
-def test_split_shares_and_seed() -> None:
-    drawn = [split_of(f"c{n}", 0) for n in range(5000)]
-    counts = Counter(drawn)
-    assert abs(counts[0] / 5000 - 0.8) < 0.02 and abs(counts[1] / 5000 - 0.1) < 0.015
-    assert drawn != [split_of(f"c{n}", 1) for n in range(5000)]
 
 
 # ---- hf
@@ -169,7 +164,7 @@ def wide_run(folder: Path) -> RunFolder:
 
 def test_hf_opens_with_pictures(tmp_path: Path, load: Any) -> None:
     run = wide_run(tmp_path / "run")
-    synth("export", str(run.path), "--format", "hf", "--out", str(tmp_path / "out"))
+    synth("export", str(run.path), "--format", "hf", "--images", "files", "--out", str(tmp_path / "out"))
     loaded = load(tmp_path / "out")
     assert set(loaded) == {"train", "validation", "test"}
     assert sum(len(split) for split in loaded.values()) == 80
@@ -207,10 +202,10 @@ def test_hf_without_picture_bytes(run: RunFolder, tmp_path: Path, load: Any, ima
 
 
 def test_hf_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
-    monkeypatch.setattr(hf_format, "SHARD_BYTES", 1)
-    monkeypatch.setattr(hf_format, "_GROUP_ROWS", 20)
+    monkeypatch.setattr(parquet, "SHARD_BYTES", 1)
+    monkeypatch.setattr(parquet, "_GROUP_ROWS", 20)
     run = wide_run(tmp_path / "run")
-    synth("export", str(run.path), "--format", "hf", "--out", str(tmp_path / "out"))
+    synth("export", str(run.path), "--format", "hf", "--images", "files", "--out", str(tmp_path / "out"))
     names = sorted(path.name for path in (tmp_path / "out" / "conversations").glob("train-*"))
     assert len(names) >= 3
     assert names == [f"train-{n:05d}-of-{len(names):05d}.parquet" for n in range(len(names))]
@@ -226,8 +221,10 @@ def test_data_card_says_what_the_run_was(run: RunFolder, tmp_path: Path) -> None
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     for fact in (
         "Made by Synth's offline simulator, not by a language model",
-        "| draws rejected by `review` | 2 |",
-        "| draws rejected by `duplicate` | 1 |",
+        "| draws rejected by `review` | 2 (4.7%) |",
+        "| draws rejected by `duplicate` | 1 (2.3%) |",
+        "| draws | 43 |",
+        "| draws accepted | 40 (93.0%) |",
         "| conversations exported | 40 |",
         "| seed | 3 |",
         "`0123456789abcdef`",
@@ -238,6 +235,58 @@ def test_data_card_says_what_the_run_was(run: RunFolder, tmp_path: Path) -> None
         "licence: CC BY-SA 4.0",
     ):
         assert fact in card, fact
+
+
+def test_data_card_names_prompts_and_cost(tmp_path: Path) -> None:
+    """From the log, where it is there; said to be unknown where it is not."""
+    catalogue = make_catalogue(tmp_path / "catalogue")
+    config = {"seed": 0, "models": {"simulator": "openai:m"}, "prompts": "p", "catalogue": "f"}
+    scenarios = make_run(tmp_path / "run", [], catalogue).scenarios()
+    for name, facts in {
+        "known": RunFacts("mine", config, {}, {"user.need": "0a1b"}, Spent(1.234, 12, 3456, 789)),
+        "unknown": RunFacts("mine", config, {}),
+    }.items():
+        source = Source(facts, catalogue, lambda: [make_conversation(0, catalogue)], scenarios, [])
+        export(source, "messages", tmp_path / name, Options(Images.none))
+    known = (tmp_path / "known" / "README.md").read_text("utf-8")
+    assert (
+        "| `user.need` | `0a1b` |" in known and "| cost | 1.23 USD |" in known and "| input tokens | 3,456 |" in known
+    )
+    unknown = (tmp_path / "unknown" / "README.md").read_text("utf-8")
+    assert "Unknown: the run's log is not at hand" in unknown and "Hashes by agent call: unknown" in unknown
+
+
+def test_data_card_of_a_run_as_it_is_made(catalogue: Path, tmp_path: Path) -> None:
+    """Prompts, calls and tokens come from the run's log; pictures of a drawn catalogue are in the export."""
+    generate(RunOptions(catalog=catalogue, scenarios=20, convs=1, out=tmp_path / "run"))
+    said = synth("export", str(tmp_path / "run"), "--format", "sharegpt", "--out", str(tmp_path / "out"))
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    with closing(RunFolder.open(tmp_path / "run").store()) as store:
+        calls = list(store.calls())
+    assert "1 conversations of" in said and f"| model calls | {len(calls):,} |" in card
+    assert "| cost | nothing: no model was asked |" in card
+    told = set(re.findall(r"^\| `([\w.]+)` \| `(\w{16})` \|$", card, re.MULTILINE))
+    assert told == {(call.call, call.prompt) for call in calls}
+    assert list((tmp_path / "out" / "images").rglob("*.jpg"))
+
+
+@pytest.mark.parametrize("name", ["models", "seed", "prompts", "catalogue"])
+def test_card_without_a_fact_it_needs_is_refused(tmp_path: Path, name: str) -> None:
+    catalogue = make_catalogue(tmp_path / "catalogue")
+    config = {"seed": 0, "models": {"simulator": "openai:m"}, "prompts": "p", "catalogue": "f"}
+    del config[name]
+    source = Source(RunFacts("mine", config, {}), catalogue, lambda: [make_conversation(0, catalogue)], [], [])
+    with pytest.raises(SynthError, match=f"data card says `{name}`, and the settings of mine have none"):
+        export(source, "messages", tmp_path / "out", Options())
+    assert not (tmp_path / "out").exists()
+
+
+def test_hub_reads_the_card(run: RunFolder, tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="the dev extra's datasets installs huggingface_hub")
+    for format in formats():
+        synth("export", "bags", "--format", format, "--out", format)
+        data = hub.DatasetCard.load(tmp_path / format / "README.md").data
+        assert data.license == "cc-by-sa-4.0" and "synthetic" in data.tags
 
 
 def test_data_card_of_a_live_run_has_no_simulator_note(run: RunFolder, tmp_path: Path) -> None:
@@ -257,9 +306,8 @@ def test_lavic_reads_back(run: RunFolder, tmp_path: Path) -> None:
     assert "| accepted, but left out here: forced | 10 |" in (tmp_path / "out" / "README.md").read_text("utf-8")
     examples = list(read_lavic(tmp_path / "out"))
     assert len(examples) == 30 == len({example.id for example in examples})
-    by_conversation = {row["conversation"]: row for name in ("train", "valid", "test") for row in rows(
-        tmp_path / "out" / f"{name}.jsonl"
-    )}  # fmt: skip
+    files = [tmp_path / "out" / f"{name}.jsonl" for name in ("train", "valid", "test")]
+    by_conversation = {row["conversation"]: row for path in files if path.exists() for row in rows(path)}
     truths = {example.truth for example in examples}
     assert truths <= {f"b{n}" for n in range(PRODUCTS)}
     for example, row in zip(examples, by_conversation.values(), strict=True):
@@ -281,12 +329,14 @@ def test_lavic_reads_back(run: RunFolder, tmp_path: Path) -> None:
 
 def test_lavic_items_have_text_and_picture(run: RunFolder, tmp_path: Path) -> None:
     """Candidates no conversation shows have their pictures from the catalogue."""
-    synth("export", "bags", "--format", "lavic", "--out", "out", "--catalog", "runs/bags-catalogue")
+    synth(
+        "export", "bags", "--format", "lavic", "--images", "files", "--out", "out", "--catalog", "runs/bags-catalogue"
+    )
     folder = tmp_path / "out"
     named = {
         i for e in read_lavic(folder) for i in (*e.candidates, e.truth, *(p for t in e.context for p in t.products))
     }
-    items = [*rows(folder / "item2meta_train.jsonl"), *rows(folder / "item2meta_valid.jsonl")]
+    items = [row for path in folder.glob("item2meta_*.jsonl") for row in rows(path)]
     assert {item["id"] for item in items} >= named and len(items) == len({item["id"] for item in items})
     for item in items:
         assert item["title"].startswith("Bag number") and "Made to last" in item["image_description_llava_cleaned"]
@@ -303,16 +353,17 @@ def test_lavic_counts_missing_pictures(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     catalogue = make_catalogue(tmp_path / "elsewhere")
     run = make_run(tmp_path / "run", [make_conversation(0, catalogue)], catalogue)
-    said = synth("export", str(run.path), "--format", "lavic", "--out", "out")
+    said = synth("export", str(run.path), "--format", "lavic", "--images", "files", "--out", "out")
     assert "pictures are not at hand" in said
     (tmp_path / "catalogues").mkdir()
     (tmp_path / "elsewhere").rename(tmp_path / "catalogues" / "bags")
-    assert "not at hand" not in synth("export", str(run.path), "--format", "lavic", "--out", "again")
+    again = synth("export", str(run.path), "--format", "lavic", "--images", "files", "--out", "again")
+    assert "not at hand" not in again
 
 
 def test_lavic_forced_on_request(run: RunFolder, tmp_path: Path) -> None:
     assert "left out" not in synth("export", "bags", "--format", "lavic", "--out", "out", "--forced")
-    made = [row for name in ("train", "valid", "test") for row in rows(tmp_path / "out" / f"{name}.jsonl")]
+    made = all_rows(tmp_path / "out", "train", "valid", "test")
     forced = [row for row in made if row["ended_by"] == "forced"]
     assert len(made) == 40 and len(forced) == 10
     assert all(row["gt_items"] == [row["target"]] for row in forced)
@@ -326,7 +377,7 @@ def test_lavic_ids_that_are_no_file_names(tmp_path: Path, monkeypatch: pytest.Mo
     products = [product.model_copy(update={"id": strange.get(product.id, product.id)}) for product in catalogue]
     catalogue = catalogue.rewritten(tmp_path / "plain", products)
     run = make_run(tmp_path / "run", [make_conversation(0, catalogue)], catalogue)
-    synth("export", str(run.path), "--format", "lavic", "--out", "out", "--catalog", "plain")
+    synth("export", str(run.path), "--format", "lavic", "--images", "files", "--out", "out", "--catalog", "plain")
     names = [row["image_name"] for path in (tmp_path / "out").glob("item2meta_*.jsonl") for row in rows(path)]
     assert len({name.lower() for name in names}) == len(names) == len(list((tmp_path / "out" / "images").iterdir()))
 
@@ -375,9 +426,10 @@ def test_existing_folder_is_replaced_only_with_yes(run: RunFolder, tmp_path: Pat
     synth("export", "bags", "--format", "messages", "--out", "out")
     with pytest.raises(SynthError, match="exists already.*--yes"):
         synth("export", "bags", "--format", "lavic", "--out", "out")
-    assert (tmp_path / "out" / "messages.jsonl").is_file()
+    before = (tmp_path / "out" / "train.jsonl").read_bytes()
     synth("export", "bags", "--format", "lavic", "--out", "out", "--yes")
-    assert not (tmp_path / "out" / "messages.jsonl").exists() and (tmp_path / "out" / "train.jsonl").is_file()
+    assert (tmp_path / "out" / "train.jsonl").read_bytes() != before
+    assert json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))["format"] == "lavic"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "runs"]
 
 
@@ -399,9 +451,25 @@ def test_failure_leaves_nothing(run: RunFolder, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
+@pytest.mark.parametrize("format", ["hf", "lavic", "messages", "muse", "redial", "sharegpt"])
+def test_interrupted_export_leaves_nothing(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "old").write_text("of a process that was killed", "utf-8")
+
+    def interrupt(self: Source, product_id: str) -> Product:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Source, "product", interrupt)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        synth("export", "bags", "--format", format, "--out", "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
 def test_run_without_conversations(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [], wanted=5, finished=False)
-    for format in ("messages", "hf", "lavic"):
+    for format in formats():
         with pytest.raises(SynthError, match="no accepted conversation yet"):
             synth("export", str(run.path), "--format", format, "--out", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
@@ -425,7 +493,9 @@ def test_run_on_a_medium_that_cannot_be_written(run: RunFolder, monkeypatch: pyt
 
 
 def test_unknown_format_and_wrong_catalogue(run: RunFolder, tmp_path: Path) -> None:
-    with pytest.raises(SynthError, match="no export format 'csv'. Formats: hf, inspect, lavic, mess") as caught:
+    with pytest.raises(
+        SynthError, match="no export format 'csv'. Formats: hf, inspect, lavic, messages, muse, otlp, redial, sharegpt"
+    ) as caught:
         synth("export", "bags", "--format", "csv")
     assert caught.value.exit_code == Exit.BAD_INPUT
     make_catalogue(tmp_path / "other", products=3)
@@ -437,7 +507,7 @@ def test_json_summary(run: RunFolder) -> None:
     facts = json.loads(synth("export", "bags", "--format", "lavic", "--out", "out", "--json"))
     assert sum(facts["rows"].values()) == 30 and facts["left_out"] == {"forced": 10}
     manifest = json.loads(Path("out/export.json").read_text("utf-8"))
-    assert (manifest["format"], manifest["run"], manifest["images"]) == ("lavic", "bags", "files")
+    assert (manifest["format"], manifest["run"], manifest["images"]) == ("lavic", "bags", "links")
 
 
 def own_format(source: Source, folder: Path, options: Options) -> Report:
@@ -455,7 +525,7 @@ def test_format_from_an_entry_point(run: RunFolder, tmp_path: Path, monkeypatch:
         ]
     )
     monkeypatch.setattr(registry, "entry_points", lambda **wanted: points.select(**wanted))
-    assert formats() == ["broken", "hf", "ids", "lavic", "messages"]
+    assert formats() == ["broken", "hf", "ids", "lavic", "messages", "muse", "redial", "sharegpt"]
     said = synth("export", "bags", "--format", "ids", "--out", "out")
     assert "40 conversations of" in said and len((tmp_path / "out" / "ids.txt").read_text().split()) == 40
     with pytest.raises(SynthError, match="Format broken .* cannot be loaded"):

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from synth import __version__
-from synth.cli import catalog, check, doctor, export, generate, index, init, run, trace, view
+from synth.cli import catalog, check, doctor, export, generate, index, init, run, stats, trace, view
 from synth.errors import Exit, SynthError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(run.app, name="run")
 app.command("view")(view.view)
 app.add_typer(trace.app, name="trace")
 app.command("check")(check.check)
+app.command("stats")(stats.stats)
 app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 

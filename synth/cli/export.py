@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -15,8 +16,14 @@ from synth.cli.run import is_running, locate
 from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
-    from synth.corpora.export import Report
+    from synth.corpora.export import Report, Spent
     from synth.traces.reader import RunReader
+    from synth.traces.run import RunFolder
+
+
+class _Logged(TypedDict, total=False):
+    prompts: dict[str, str]
+    spent: Spent
 
 
 class Pictures(StrEnum):
@@ -27,11 +34,18 @@ class Pictures(StrEnum):
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder, or the name of one below runs/.")],
-    format: Annotated[str, typer.Option(help="messages, hf, lavic, inspect, otlp, or one that a package adds.")],
+    format: Annotated[
+        str,
+        typer.Option(help="hf, messages, sharegpt, muse, redial, lavic, inspect, otlp, or one that a package adds."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder to write; default: exports/RUN-FORMAT.")] = None,
     images: Annotated[
-        Pictures, typer.Option(help="Pictures: left out, linked, or written into the export.")
-    ] = Pictures.files,
+        Pictures | None,
+        typer.Option(
+            help="Pictures: left out, linked, or written into the export; default: links for imported catalogues, "
+            "files for the drawn sample."
+        ),
+    ] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
@@ -52,7 +66,7 @@ def export(
 
     E-mail addresses and @handles in texts are masked. The folder appears whole or not at all.
     """
-    from synth.corpora.export import Images, Options, RunFacts, Source, exporter, formats
+    from synth.corpora.export import Images, Options, RunFacts, Source, default_images, exporter, formats
     from synth.corpora.export import export as write
     from synth.traces.export import FORMATS
 
@@ -72,23 +86,43 @@ def export(
                 _send(reader, endpoint, quiet=quiet, as_json=as_json)
             else:
                 place = out or Path("exports") / f"{reader.name}-{format}"
-                _write_log(reader, place, pictures=images is Pictures.files, replace=yes, quiet=quiet, as_json=as_json)
+                _write_log(
+                    reader, place, pictures=images in (None, Pictures.files), replace=yes, quiet=quiet, as_json=as_json
+                )
         return
     config = folder.config()
     facts = RunFacts(
         name=folder.path.resolve().name,
         config=config,
         rejected=dict(Counter(rejected.filter for rejected in folder.rejected()).most_common()),
+        **_logged(folder),
     )
     catalogue = folder.catalogue()
     pictures = [catalogue.images, *_more_pictures(catalog, config["catalogue"])]
     source = Source(facts, catalogue, folder.conversations, folder.scenarios(), pictures)
     place = out or Path("exports") / f"{facts.name}-{format}"
-    report = write(source, format, place, Options(Images(images.value), forced), replace=yes)
+    wanted = Images(images.value) if images else default_images(catalogue.info)
+    report = write(source, format, place, Options(wanted, forced), replace=yes)
     if as_json:
         print(json.dumps({"out": str(place), "rows": report.rows, **_rest(report)}))
     elif not quiet:
         _print(report, place, folder.path)
+
+
+def _logged(folder: RunFolder) -> _Logged:
+    """What the run's log knows of its making; nothing where the log is gone or empty."""
+    from synth.corpora.export import Spent
+    from synth.traces.cost import read_cost
+
+    if not (folder.path / "run.db").is_file():
+        return {}
+    with closing(folder.store()) as store:
+        cost = read_cost(store)
+        prompts = dict(store.sums("group_concat(DISTINCT prompt)", "call"))
+    if not cost.all.calls:
+        return {}
+    spent = Spent(cost.usd, cost.all.calls, cost.all.input_tokens, cost.all.output_tokens)
+    return {"prompts": prompts, "spent": spent}
 
 
 def _send(reader: RunReader, endpoint: str | None, *, quiet: bool, as_json: bool) -> None:

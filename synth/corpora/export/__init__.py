@@ -14,16 +14,29 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from synth import __version__
+from synth.corpora.export.card import check_facts
 from synth.corpora.export.folder import MANIFEST, staged
-from synth.corpora.export.source import Images, Options, Report, RunFacts, Source
+from synth.corpora.export.source import Images, Options, Report, RunFacts, Source, Spent, default_images
 from synth.errors import SynthError
 
-__all__ = ["Exporter", "Images", "Options", "Report", "RunFacts", "Source", "export", "exporter", "formats"]
+__all__ = [
+    "Exporter",
+    "Images",
+    "Options",
+    "Report",
+    "RunFacts",
+    "Source",
+    "Spent",
+    "default_images",
+    "export",
+    "exporter",
+    "formats",
+]
 
 Exporter = Callable[[Source, Path, Options], Report]
 
 GROUP = "synth.exporters"
-_OWN = ("hf", "lavic", "messages")
+_OWN = ("hf", "lavic", "messages", "muse", "redial", "sharegpt")
 
 
 def formats() -> list[str]:
@@ -52,12 +65,18 @@ def exporter(name: str) -> Exporter:
 def export(source: Source, name: str, out: Path, options: Options, *, replace: bool = False) -> Report:
     """Writes a run in a format to the folder `out`, whole or not at all.
 
+    Beside what the format writes, `splits.json` says which conversation is in which split, and `export.json` how the
+    export was made.
+
     Raises:
-        SynthError: unknown format, no conversation to export, or `out` exists and may not be replaced.
+        SynthError: unknown format, no conversation to export, a fact the data card needs is missing, or `out` exists
+            and may not be replaced.
     """
     write = exporter(name)
+    check_facts(source.facts)
     with staged(out, replace=replace) as folder:
         report = write(source, folder, options)
+        source.splits.write(folder)
         facts = {"format": name, "synth": __version__, "run": source.facts.name, **asdict(options), **asdict(report)}
         text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
         (folder / MANIFEST).write_text(text, "utf-8", newline="\n")

@@ -12,14 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from synth.corpora.export.source import Images, Source
+from synth.corpora.export.source import Images, RunFacts, Source, Spent
+from synth.corpora.export.splits import Splits
 from synth.corpora.records import Conversation
+from synth.errors import SynthError
 
 _LICENCES = frozenset(
     "mit apache-2.0 bsd-3-clause cc0-1.0 cc-by-2.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 "
     "cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-nc-nd-4.0 odbl odc-by pddl unlicense".split()
 )
 """Licence names the Hub knows; any other is `other` with its name beside it."""
+_REQUIRED = ("models", "seed", "prompts", "catalogue")
 _NOT_SETTINGS = frozenset({"format", "models", "seed", "prompts", "synth", "catalogue", "catalogue_name"})
 _IMAGES = {
     Images.none: "The pictures are not part of this export; they are named by content hash.",
@@ -67,6 +70,19 @@ class Tally:
         self.openings[conversation.opening] += 1
 
 
+def check_facts(facts: RunFacts) -> None:
+    """
+    Raises:
+        SynthError: the settings lack something that every card says.
+    """
+    for name in _REQUIRED:
+        if facts.config.get(name) in (None, "", {}):
+            raise SynthError(
+                f"The data card says `{name}`, and the settings of {facts.name} have none.",
+                "Put config.toml back as the run wrote it.",
+            )
+
+
 def data_card(
     source: Source,
     tally: Tally,
@@ -94,13 +110,15 @@ def data_card(
         "## Files\n",
         loading,
         "## Size\n",
-        _table({**_size(tally), **{f"split `{name}`": n for name, n in (splits or {}).items()}}),
+        _table(_size(tally)),
+        "## Splits\n",
+        _splits(source.splits, splits or {}),
         "## How it was made\n",
         _table(
             {
                 **{f"model of the {role}": f"`{model}`" for role, model in facts.models.items()},
                 "seed": facts.seed,
-                "prompts (hash)": f"`{facts.config['prompts']}`",
+                "prompts (hash of all)": f"`{facts.config['prompts']}`",
                 "synth": facts.config.get("synth", "unknown"),
                 "catalogue (fingerprint)": f"`{facts.config['catalogue']}`",
                 **{
@@ -110,6 +128,10 @@ def data_card(
                 },
             }
         ),
+        "### Prompts\n",
+        _prompts(facts.prompts),
+        "### Cost\n",
+        _cost(facts.spent, offline=set(facts.models.values()) == {"offline"}),
         "## Filters\n",
         _filters(facts.rejected, left_out or {}, tally.conversations),
         "## Catalogue, pictures and licence\n",
@@ -165,9 +187,49 @@ def _size(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _filters(rejected: Mapping[str, int], left_out: Mapping[str, int], exported: int) -> str:
+def _splits(splits: Splits, rows: Mapping[str, int]) -> str:
+    facts = splits.facts()
+    lines = ["| split | rows here | conversations | targets | persons |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {name} | {rows.get(name, 0)} | {held['conversations']} ({held['share']:.1%}) "
+        f"| {held['targets']} | {held['persons']} |"
+        for name, held in facts["splits"].items()
+    ]
+    leaks = facts["in_two_splits"]
+    note = (
+        f"\nConversations that share a target product or a person, directly or through others, are in one split: "
+        f"{facts['groups']} such groups, the largest of {facts['largest_group']}. In two splits: {leaks['targets']} "
+        f"targets, {leaks['persons']} persons. `splits.json` names every conversation's split.\n"
+    )
+    return "\n".join([*lines, note])
+
+
+def _prompts(hashes: Mapping[str, str]) -> str:
+    if not hashes:
+        return "Hashes by agent call: unknown, for the run's log is not at hand.\n"
+    return _table({f"`{call}`": f"`{value}`" for call, value in hashes.items()})
+
+
+def _cost(spent: Spent | None, *, offline: bool) -> str:
+    if spent is None:
+        return "Unknown: the run's log is not at hand.\n"
     return _table(
-        {f"draws rejected by `{name}`": n for name, n in rejected.items()}
+        {
+            "model calls": f"{spent.calls:,}",
+            "input tokens": f"{spent.input_tokens:,}",
+            "output tokens": f"{spent.output_tokens:,}",
+            "cost": "nothing: no model was asked" if offline else f"{spent.usd:,.2f} USD",
+        }
+    )
+
+
+def _filters(rejected: Mapping[str, int], left_out: Mapping[str, int], exported: int) -> str:
+    accepted = exported + sum(left_out.values())
+    drawn = accepted + sum(rejected.values())
+    return _table(
+        {"draws": drawn}
+        | {f"draws rejected by `{name}`": f"{n} ({n / max(drawn, 1):.1%})" for name, n in rejected.items()}
+        | {"draws accepted": f"{accepted} ({accepted / max(drawn, 1):.1%})"}
         | {f"accepted, but left out here: {reason}": n for reason, n in left_out.items()}
         | {"conversations exported": exported}
     )

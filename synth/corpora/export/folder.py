@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import BaseModel
 
 from synth.errors import SynthError
 
@@ -58,3 +61,36 @@ def _move(staging: Path, place: Path) -> None:
     os.replace(place, old)
     os.replace(staging, place)
     shutil.rmtree(old, ignore_errors=True)
+
+
+class SplitFiles:
+    """A JSONL file for each split that gets a row; a split without rows has no file.
+
+    Args:
+        names: file name by split.
+    """
+
+    def __init__(self, folder: Path, names: Mapping[str, str]) -> None:
+        self.rows = dict.fromkeys(names, 0)
+        self._folder = folder
+        self._names = names
+        self._files: dict[str, TextIO] = {}
+
+    def __enter__(self) -> SplitFiles:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def write(self, split: str, row: BaseModel) -> None:
+        """Writes a row of a split."""
+        if split not in self._files:
+            self._files[split] = (self._folder / self._names[split]).open("w", encoding="utf-8", newline="\n")
+        self._files[split].write(row.model_dump_json(by_alias=True) + "\n")
+        self.rows[split] += 1
+
+    def configs(self) -> dict[str, Any]:
+        """Front matter by which the Hub and `datasets` find the files."""
+        files = [{"split": split, "path": self._names[split]} for split, rows in self.rows.items() if rows]
+        return {"configs": [{"config_name": "default", "data_files": files}]}

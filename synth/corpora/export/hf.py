@@ -6,83 +6,123 @@ the schema's `huggingface` metadata, in the notation that all versions of `datas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+from pydantic import BaseModel, create_model
 
 from synth.corpora.export.card import Tally, data_card
+from synth.corpora.export.messages import scenario_part
+from synth.corpora.export.parquet import ImageFile, Shards
+from synth.corpora.export.rows import PersonPart, Row, ScenarioPart
+from synth.corpora.export.schema import write_schema
 from synth.corpora.export.source import Images, Options, Report, Source, link, named_products
-from synth.corpora.export.splits import groups, split_of
-from synth.corpora.records import Conversation, Picture, Product, Turn
+from synth.corpora.export.splits import SPLITS
+from synth.corpora.records import (
+    Act,
+    Conversation,
+    Ending,
+    Opening,
+    Picture,
+    Product,
+    Recipient,
+    Requirement,
+    Retrieval,
+    Scores,
+    Speaker,
+    Turn,
+)
 
-SPLITS = ("train", "validation", "test")
-SHARD_BYTES = 500_000_000
-_GROUP_ROWS = 100
-_GROUP_BYTES = 64_000_000
-"""A row group is written at whichever comes first; bytes are those of its pictures."""
 
-Features = dict[str, Any]
+class NameValue(Row):
+    """An attribute."""
 
-
-def _value(dtype: str) -> Features:
-    return {"dtype": dtype, "_type": "Value"}
+    name: str
+    value: str
 
 
-_TEXT, _INT, _FLOAT, _BOOL = _value("string"), _value("int32"), _value("float64"), _value("bool")
-_IMAGE: Features = {"_type": "Image"}
-_RETRIEVAL: Features = {
-    "needs": _TEXT,
-    "query": _TEXT,
-    "candidates": [{"id": _TEXT, "rank": _INT, "score": _FLOAT}],
-    "excluded": [_TEXT],
-    "chosen": _TEXT,
-    "reason": _TEXT,
-}
-_TURN: Features = {
-    "speaker": _TEXT,
-    "act": _TEXT,
-    "text": _TEXT,
-    "draft": _TEXT,
-    "products": [_TEXT],
-    "images": [_TEXT],
-    "retrieval": _RETRIEVAL,
-}
-_CONVERSATION: Features = {
-    "id": _TEXT,
-    "turns": [_TURN],
-    "opening": _TEXT,
-    "outfit_id": _TEXT,
-    "ended_by": _TEXT,
-    "target_id": _TEXT,
-    "accepted_id": _TEXT,
-    "scenario": {"id": _TEXT, "family": _TEXT, "text": _TEXT},
-    "person": {"name": _TEXT, "gender": _TEXT, "age": _INT, "profession": _TEXT, "synthetic": _BOOL},
-    "recipient": {"relation": _TEXT, "gender": _TEXT, "child": _BOOL},
-    "backstory": _TEXT,
-    "requirements": [{"text": _TEXT, "attribute": _TEXT, "value": _TEXT}],
-    "scores": {"content_quality": _FLOAT, "logical_fluency": _FLOAT, "user_consistency": _FLOAT},
-    "models": [{"role": _TEXT, "model": _TEXT}],
-    "seed": _value("int64"),
-    "prompts": _TEXT,
-    "synth": _TEXT,
-    "image_hashes": [_TEXT],
-}
-_PRODUCT: Features = {
-    "id": _TEXT,
-    "title": _TEXT,
-    "features": [_TEXT],
-    "categories": [_TEXT],
-    "price": _FLOAT,
-    "currency": _TEXT,
-    "attributes": [{"name": _TEXT, "value": _TEXT}],
-    "descriptions": [{"name": _TEXT, "text": _TEXT}],
-    "licence": _TEXT,
-    "image_hash": _TEXT,
-}
+class NameText(Row):
+    """A description by name."""
+
+    name: str
+    text: str
+
+
+class RoleModel(Row):
+    """The model of a role."""
+
+    role: str
+    model: str
+
+
+class HfTurn(Row):
+    """One utterance."""
+
+    speaker: Speaker
+    act: Act
+    text: str
+    draft: str
+    """The text before the rewriter."""
+    products: list[str]
+    """Ids of the products it is about."""
+    images: list[str]
+    """Hashes of the pictures shown with it."""
+    retrieval: Retrieval | None
+    """How the turn came to its product."""
+
+
+class HfConversation(Row):
+    """A conversation; with pictures it has a column `images` in the order of `image_hashes`."""
+
+    id: str
+    turns: list[HfTurn]
+    opening: Opening
+    """`multimodal`: the buyer shows an item of their own."""
+    outfit_id: str | None
+    """That item."""
+    ended_by: Ending
+    """The target was taken (`hit`), another that fits (`fit`), or the target was handed over (`forced`)."""
+    target_id: str
+    """The product the buyer had in mind."""
+    accepted_id: str | None
+    """The product the buyer took."""
+    scenario: ScenarioPart
+    person: PersonPart
+    recipient: Recipient | None
+    """Whom the product is for, where it is not the buyer."""
+    backstory: str
+    requirements: list[Requirement]
+    """The two needs that the buyer states."""
+    scores: Scores
+    """The reviewer's."""
+    models: list[RoleModel]
+    seed: int
+    """Of the run."""
+    prompts: str
+    """Hash over all prompt files."""
+    synth: str
+    """Version of the package."""
+    image_hashes: list[str]
+    """The conversation's pictures, each once, in order."""
+
+
+class HfProduct(Row):
+    """A product that a conversation shows or a search returned; with pictures it has a column `image`."""
+
+    id: str
+    title: str
+    features: list[str]
+    categories: list[str]
+    """A path, the most general first."""
+    price: float | None
+    """In `currency`."""
+    currency: str | None
+    attributes: list[NameValue]
+    descriptions: list[NameText]
+    """`source` is the shop's text, `summary` what is indexed."""
+    licence: str | None
+    image_hash: str | None
 
 
 def write(source: Source, folder: Path, options: Options) -> Report:
@@ -90,21 +130,20 @@ def write(source: Source, folder: Path, options: Options) -> Report:
 
     Conversations that share a target product or a person are in one split.
     """
-    cell = {Images.none: None, Images.links: _TEXT, Images.files: _IMAGE}[options.images]
     pictures = _Pictures(source, options.images)
-    group = groups(source.conversations())
     tally, named = Tally(), set[str]()
-    features = _CONVERSATION | ({"images": [cell]} if cell else {})
-    shards = {name: _Shards(folder / "conversations", name, features) for name in SPLITS}
+    row_kind, product_kind = row_kinds(options.images)
+    shards = {name: Shards(folder / "conversations", name, row_kind) for name in SPLITS}
     for conversation in source.conversations():
         tally.add(conversation)
         named.update(named_products(conversation))
-        split = SPLITS[split_of(group[conversation.id], source.facts.seed)]
+        split = source.splits.split[conversation.id]
         shards[split].add(*_conversation(conversation, source, pictures))
     splits = {name: shards[name].close() for name in SPLITS}
-    products = _Shards(folder / "products", "train", _PRODUCT | ({"image": cell} if cell else {}))
+    products = Shards(folder / "products", "train", product_kind)
     for product_id in sorted(named):
         products.add(*_product(source.product(product_id), pictures))
+    write_schema(folder, {"conversations/*.parquet": row_kind, "products/*.parquet": product_kind})
     card = data_card(
         source,
         tally,
@@ -115,6 +154,18 @@ def write(source: Source, folder: Path, options: Options) -> Report:
     )
     (folder / "README.md").write_text(card, "utf-8", newline="\n")
     return Report(splits, missing_pictures=len(pictures.missing))
+
+
+def row_kinds(images: Images) -> tuple[type[BaseModel], type[BaseModel]]:
+    """The rows of both configurations, with their picture columns."""
+    if images is Images.none:
+        return HfConversation, HfProduct
+    cell: Any = (ImageFile if images is Images.files else str) | None
+    row = create_model(
+        "HfConversation", __base__=HfConversation, __doc__=HfConversation.__doc__, images=(list[cell], ...)
+    )
+    product = create_model("HfProduct", __base__=HfProduct, __doc__=HfProduct.__doc__, image=(cell, ...))
+    return row, product
 
 
 class _Pictures:
@@ -138,121 +189,62 @@ class _Pictures:
         return {"bytes": data, "path": Path(picture.filename).name}, len(data)
 
 
-class _Shards:
-    """The Parquet files of one split, `NAME-00000-of-00003.parquet` and so on."""
-
-    def __init__(self, folder: Path, name: str, features: Features) -> None:
-        self.folder, self.name = folder, name
-        self.schema = pa.schema(
-            [(column, _arrow(kind)) for column, kind in features.items()],
-            metadata={"huggingface": json.dumps({"info": {"features": features}})},
-        )
-        self.rows = 0
-        self._paths: list[Path] = []
-        self._writer: pq.ParquetWriter | None = None
-        self._pending: list[dict[str, Any]] = []
-        self._bytes = 0
-
-    def add(self, row: dict[str, Any], size: int) -> None:
-        """Adds a row whose pictures have `size` bytes."""
-        self.rows += 1
-        self._pending.append(row)
-        self._bytes += size
-        if len(self._pending) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
-            self._flush()
-
-    def close(self) -> int:
-        """Gives the files their final names; returns the number of rows."""
-        self._flush()
-        self._end_shard()
-        for number, path in enumerate(self._paths):
-            path.rename(path.with_name(f"{self.name}-{number:05d}-of-{len(self._paths):05d}.parquet"))
-        return self.rows
-
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        if self._writer is None:
-            self.folder.mkdir(exist_ok=True)
-            self._paths.append(self.folder / f"{self.name}-{len(self._paths):05d}.partial")
-            self._writer = pq.ParquetWriter(self._paths[-1], self.schema, compression="zstd")
-        self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self.schema))
-        self._pending, self._bytes = [], 0
-        if self._paths[-1].stat().st_size >= SHARD_BYTES:
-            self._end_shard()
-
-    def _end_shard(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-
-def _arrow(feature: Any) -> pa.DataType:
-    """The Arrow type in which `datasets` stores a feature."""
-    if isinstance(feature, list):
-        return pa.list_(_arrow(feature[0]))
-    if feature == _IMAGE:
-        return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    if "_type" in feature:
-        return pa.type_for_alias(feature["dtype"])
-    return pa.struct([(name, _arrow(part)) for name, part in feature.items()])
-
-
 def _conversation(conversation: Conversation, source: Source, pictures: _Pictures) -> tuple[dict[str, Any], int]:
     profile, provenance = conversation.profile, conversation.provenance
-    scenario = source.scenario(profile.scenario_id)
     hashes = list(dict.fromkeys(image for turn in conversation.turns for image in turn.images))
     cells = [pictures.cell(image, source.picture(image)) for image in hashes]
-    row = {
-        "id": conversation.id,
-        "turns": [_turn(turn, draft) for turn, draft in zip(conversation.turns, conversation.drafts, strict=True)],
-        "opening": conversation.opening,
-        "outfit_id": conversation.outfit_id,
-        "ended_by": conversation.ended_by,
-        "target_id": conversation.target_id,
-        "accepted_id": conversation.accepted_id,
-        "scenario": {"id": scenario.id, "family": scenario.family, "text": scenario.text},
-        "person": {**profile.person.model_dump(), "synthetic": True},
-        "recipient": profile.recipient.model_dump() if profile.recipient else None,
-        "backstory": profile.backstory,
-        "requirements": [requirement.model_dump() for requirement in profile.requirements],
-        "scores": conversation.scores.model_dump(),
-        "models": _pairs(provenance.models, "role", "model"),
-        "seed": provenance.seed,
-        "prompts": provenance.prompts,
-        "synth": provenance.synth,
-        "image_hashes": hashes,
-        "images": [cell for cell, _ in cells],
-    }
-    return row, sum(size for _, size in cells)
+    row = HfConversation(
+        id=conversation.id,
+        turns=[_turn(turn, draft) for turn, draft in zip(conversation.turns, conversation.drafts, strict=True)],
+        opening=conversation.opening,
+        outfit_id=conversation.outfit_id,
+        ended_by=conversation.ended_by,
+        target_id=conversation.target_id,
+        accepted_id=conversation.accepted_id,
+        scenario=scenario_part(source, conversation),
+        person=PersonPart(**profile.person.model_dump()),
+        recipient=profile.recipient,
+        backstory=profile.backstory,
+        requirements=list(profile.requirements),
+        scores=conversation.scores,
+        models=[RoleModel(role=role, model=model) for role, model in provenance.models.items()],
+        seed=provenance.seed,
+        prompts=provenance.prompts,
+        synth=provenance.synth,
+        image_hashes=hashes,
+    )
+    return {**row.model_dump(), "images": [cell for cell, _ in cells]}, sum(size for _, size in cells)
 
 
-def _turn(turn: Turn, draft: str) -> dict[str, Any]:
-    return {
-        **{name: getattr(turn, name) for name in ("speaker", "act", "text", "products", "images")},
-        "draft": draft,
-        "retrieval": turn.retrieval.model_dump() if turn.retrieval else None,
-    }
+def _turn(turn: Turn, draft: str) -> HfTurn:
+    return HfTurn(
+        speaker=turn.speaker,
+        act=turn.act,
+        text=turn.text,
+        draft=draft,
+        products=list(turn.products),
+        images=list(turn.images),
+        retrieval=turn.retrieval,
+    )
 
 
 def _product(product: Product, pictures: _Pictures) -> tuple[dict[str, Any], int]:
     first = product.images[0] if product.images else None
     cell, size = pictures.cell(first.hash, first) if first else (None, 0)
-    row = {
-        **{name: getattr(product, name) for name in ("id", "title", "price", "currency", "licence")},
-        "features": product.features,
-        "categories": product.categories,
-        "attributes": _pairs(product.attributes, "name", "value"),
-        "descriptions": _pairs(product.descriptions, "name", "text"),
-        "image_hash": first.hash if first else None,
-        "image": cell,
-    }
-    return row, size
-
-
-def _pairs(entries: Mapping[str, str], name: str, value: str) -> list[dict[str, str]]:
-    """A list of structs: Arrow would give a struct a field for every key that any row has."""
-    return [{name: key, value: entry} for key, entry in entries.items()]
+    # Lists of pairs: Arrow would give a struct a field for every key that any row has.
+    row = HfProduct(
+        id=product.id,
+        title=product.title,
+        features=list(product.features),
+        categories=list(product.categories),
+        price=product.price,
+        currency=product.currency,
+        attributes=[NameValue(name=name, value=value) for name, value in product.attributes.items()],
+        descriptions=[NameText(name=name, text=text) for name, text in product.descriptions.items()],
+        licence=product.licence,
+        image_hash=first.hash if first else None,
+    )
+    return {**row.model_dump(), "image": cell}, size
 
 
 def _configs(splits: list[str]) -> list[dict[str, Any]]:
@@ -271,7 +263,6 @@ def _loading(splits: Mapping[str, int], products: int) -> str:
     return f"""\
 - `conversations`: one row a conversation. `turns` are structs (speaker, act, text, the draft before the rewriter,
   products, picture hashes, retrieval); `images` are its pictures in the order of `image_hashes`.
-  Split 8:1:1 by hash; conversations with the same target product or the same person are in one split.
 - `products`: the {products} products that the conversations show or that a search returned.
 {note}
 ```python

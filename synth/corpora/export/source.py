@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from synth.corpora.catalogue import Catalogue
+from synth.corpora.catalogue import Catalogue, CatalogueInfo
 from synth.corpora.export.masking import masked
+from synth.corpora.export.splits import Splits, split
 from synth.corpora.records import Conversation, Picture, Product, Scenario
 from synth.errors import SynthError
 
@@ -28,6 +30,7 @@ class Options:
     """What a user can say about an export."""
 
     images: Images = Images.files
+    """From the command line: `default_images` of the catalogue."""
     forced: bool = False
     """`lavic`: also conversations that were handed their target."""
 
@@ -45,6 +48,16 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What a run's model calls came to."""
+
+    usd: float
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What is said about the run as a whole."""
 
@@ -53,6 +66,10 @@ class RunFacts:
     """`config.toml`: models by role, seed, prompts' hash, settings."""
     rejected: dict[str, int]
     """Draws that were rejected, by filter."""
+    prompts: dict[str, str] = field(default_factory=dict)
+    """Hash of the prompt file by agent call; empty where the log is gone."""
+    spent: Spent | None = None
+    """None where the log is gone."""
 
     @property
     def seed(self) -> int:
@@ -106,6 +123,16 @@ class Source:
         if empty:
             raise SynthError(f"{self.facts.name} has no accepted conversation yet.", "Go on with `synth generate`.")
 
+    @cached_property
+    def splits(self) -> Splits:
+        """Train, validation and test, the same for every format."""
+        return split(self.conversations(), self.facts.seed)
+
+    @property
+    def product_ids(self) -> list[str]:
+        """Ids of the whole catalogue, in its order."""
+        return [product.id for product in self._catalogue]
+
     def scenario(self, scenario_id: str) -> Scenario:
         """
         Raises:
@@ -137,6 +164,11 @@ class Source:
             if path.is_file():
                 return path
         return None
+
+
+def default_images(catalogue: CatalogueInfo) -> Images:
+    """`files` for the drawn sample, `links` for an imported catalogue: its pictures are somebody's property."""
+    return Images.files if catalogue.source.startswith("drawn (seed ") else Images.links
 
 
 def link(picture: Picture) -> str:
