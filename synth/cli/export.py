@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
@@ -16,7 +16,7 @@ from synth.cli.run import is_running, locate
 from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
-    from synth.corpora.export import Report, Spent
+    from synth.corpora.export import JudgedPart, Report, Spent
     from synth.traces.reader import RunReader
     from synth.traces.run import RunFolder
 
@@ -30,6 +30,13 @@ class Pictures(StrEnum):
     none = "none"
     links = "links"
     files = "files"
+
+
+class HumanVerdict(StrEnum):
+    good = "good"
+    unsure = "unsure"
+    bad = "bad"
+    unjudged = "unjudged"
 
 
 def export(
@@ -55,6 +62,14 @@ def export(
     forced: Annotated[
         bool, typer.Option("--forced", help="lavic: also conversations that were handed their target.")
     ] = False,
+    verdict: Annotated[
+        list[HumanVerdict] | None,
+        typer.Option(help="Only conversations of which people say so; can be given several times."),
+    ] = None,
+    without: Annotated[
+        list[HumanVerdict] | None,
+        typer.Option(help="All conversations but those of which people say so; can be given several times."),
+    ] = None,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="otlp: where to send spans to; default: 127.0.0.1:4318.")
     ] = None,
@@ -78,7 +93,10 @@ def export(
     folder = locate(run)
     if is_running(folder):
         raise SynthError(f"{folder.path} is being written.", f"Wait for it, or `synth run stop {run}` first.")
+    wanted = _wanted(verdict or [], without or [])
     if format in FORMATS:
+        if wanted is not None:
+            raise SynthError(f"--verdict and --without are not for {format}.", "It exports all of a run's draws.")
         from synth.cli.trace import reading
 
         with reading(folder.path) as reader:
@@ -99,10 +117,10 @@ def export(
     )
     catalogue = folder.catalogue()
     pictures = [catalogue.images, *_more_pictures(catalog, config["catalogue"])]
-    source = Source(facts, catalogue, folder.conversations, folder.scenarios(), pictures)
+    source = Source(facts, catalogue, folder.conversations, folder.scenarios(), pictures, _judged(folder.path), wanted)
     place = out or Path("exports") / f"{facts.name}-{format}"
-    wanted = Images(images.value) if images else default_images(catalogue.info)
-    report = write(source, format, place, Options(wanted, forced), replace=yes)
+    shown = Images(images.value) if images else default_images(catalogue.info)
+    report = write(source, format, place, Options(shown, forced), replace=yes)
     if as_json:
         print(json.dumps({"out": str(place), "rows": report.rows, **_rest(report)}))
     elif not quiet:
@@ -123,6 +141,41 @@ def _logged(folder: RunFolder) -> _Logged:
         return {}
     spent = Spent(cost.usd, cost.all.calls, cost.all.input_tokens, cost.all.output_tokens)
     return {"prompts": prompts, "spent": spent}
+
+
+def _wanted(verdict: list[HumanVerdict], without: list[HumanVerdict]) -> frozenset[str] | None:
+    """Verdicts that are let through; None where no option says anything."""
+    if not verdict and not without:
+        return None
+    kept = {*(verdict or HumanVerdict)} - {*without}
+    if not kept:
+        raise SynthError("--verdict and --without together leave nothing.", "Leave out one of them.")
+    return frozenset(kept)
+
+
+def _judged(run: Path) -> dict[str, JudgedPart]:
+    """What people said of the run's conversations, and wrote for them."""
+    from synth.corpora.export import JudgedPart, ReplyPart, VerdictPart
+    from synth.traces.judgements import HumanReply, consensus, latest, verdicts_of
+
+    records = latest(run)
+    words = verdicts_of(records)
+    replies: defaultdict[str, list[ReplyPart]] = defaultdict(list)
+    for record in records:
+        if isinstance(record, HumanReply):
+            reply = ReplyPart(turn=record.turn, act=record.act, annotator=record.annotator, text=record.text)
+            replies[record.conversation].append(reply)
+    return {
+        conversation: JudgedPart(
+            verdict=consensus(word.verdict for word in words.get(conversation, []) if word.verdict) or "unjudged",
+            verdicts=[
+                VerdictPart(annotator=word.annotator, verdict=word.verdict, note=word.note)
+                for word in words.get(conversation, [])
+            ],
+            human_replies=replies[conversation],
+        )
+        for conversation in {**words, **replies}
+    }
 
 
 def _send(reader: RunReader, endpoint: str | None, *, quiet: bool, as_json: bool) -> None:

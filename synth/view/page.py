@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,9 @@ def count(value: float) -> str:
 
 def usd(value: float) -> str:
     """Money: cents where there are some, more digits where there are none."""
-    return f"${value:,.2f}" if value >= 0.1 or not value else f"${value:.2g}" if value < 0.001 else f"${value:.4f}"
+    if value >= 0.1 or value < 1e-9:
+        return f"${value:,.2f}"
+    return f"${value:.{max(4, 1 - math.floor(math.log10(value)))}f}"
 
 
 def seconds(value: float) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import webbrowser
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 
@@ -17,25 +19,30 @@ from synth.view.run import ViewedRun
 HOST = "127.0.0.1"
 
 
-def serve(runs: Sequence[ViewedRun], port: int, *, open_browser: bool) -> None:
+def serve(runs: Sequence[ViewedRun], port: int, *, open_browser: bool, against: Path | None = None) -> None:
     """
     Args:
         port: 0 takes a free one.
+        against: other conversations, for blind comparison.
 
     Raises:
         SynthError: the port is taken.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     with contextlib.closing(listener):
+        if os.name != "nt":  # where it would let two servers have the port
+            # A port on which the last connections are still dying is free.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen()
         except OSError as error:
             raise SynthError(f"Port {port} is taken.", "Choose another --port, or 0 for a free one.") from error
         url = f"http://{HOST}:{listener.getsockname()[1]}/"
         print(f"{url}  (Ctrl-C ends it)", flush=True)
         if open_browser:
             threading.Timer(0.3, webbrowser.open, (url,)).start()
-        config = uvicorn.Config(make_app(runs), log_level="error", access_log=False, lifespan="off", ws="none")
+        config = uvicorn.Config(make_app(runs, against), log_level="error", access_log=False, lifespan="off", ws="none")
         server = uvicorn.Server(config)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])

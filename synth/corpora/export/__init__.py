@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from dataclasses import replace as replaced
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,17 +17,29 @@ from pathlib import Path
 from synth import __version__
 from synth.corpora.export.card import check_facts
 from synth.corpora.export.folder import MANIFEST, staged
-from synth.corpora.export.source import Images, Options, Report, RunFacts, Source, Spent, default_images
+from synth.corpora.export.rows import JudgedPart, ReplyPart, VerdictPart
+from synth.corpora.export.source import (
+    Images,
+    Options,
+    Report,
+    RunFacts,
+    Source,
+    Spent,
+    default_images,
+)
 from synth.errors import SynthError
 
 __all__ = [
     "Exporter",
     "Images",
+    "JudgedPart",
     "Options",
+    "ReplyPart",
     "Report",
     "RunFacts",
     "Source",
     "Spent",
+    "VerdictPart",
     "default_images",
     "export",
     "exporter",
@@ -77,6 +90,7 @@ def export(source: Source, name: str, out: Path, options: Options, *, replace: b
     with staged(out, replace=replace) as folder:
         report = write(source, folder, options)
         source.splits.write(folder)
+        report = replaced(report, left_out={**source.left_out, **report.left_out})
         facts = {"format": name, "synth": __version__, "run": source.facts.name, **asdict(options), **asdict(report)}
         text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
         (folder / MANIFEST).write_text(text, "utf-8", newline="\n")

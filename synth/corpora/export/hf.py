@@ -15,7 +15,7 @@ from pydantic import BaseModel, create_model
 from synth.corpora.export.card import Tally, data_card
 from synth.corpora.export.messages import scenario_part
 from synth.corpora.export.parquet import ImageFile, Shards
-from synth.corpora.export.rows import PersonPart, Row, ScenarioPart
+from synth.corpora.export.rows import JudgedPart, PersonPart, Row, ScenarioPart
 from synth.corpora.export.schema import write_schema
 from synth.corpora.export.source import Images, Options, Report, Source, link, named_products
 from synth.corpora.export.splits import SPLITS
@@ -72,7 +72,7 @@ class HfTurn(Row):
     """How the turn came to its product."""
 
 
-class HfConversation(Row):
+class HfConversation(JudgedPart):
     """A conversation; with pictures it has a column `images` in the order of `image_hashes`."""
 
     id: str
@@ -207,6 +207,7 @@ def _conversation(conversation: Conversation, source: Source, pictures: _Picture
         backstory=profile.backstory,
         requirements=list(profile.requirements),
         scores=conversation.scores,
+        **dict(source.judged(conversation.id)),
         models=[RoleModel(role=role, model=model) for role, model in provenance.models.items()],
         seed=provenance.seed,
         prompts=provenance.prompts,
@@ -262,7 +263,8 @@ def _loading(splits: Mapping[str, int], products: int) -> str:
     note = f"\nToo few conversations for a split of its own: {', '.join(empty)}.\n" if empty else ""
     return f"""\
 - `conversations`: one row a conversation. `turns` are structs (speaker, act, text, the draft before the rewriter,
-  products, picture hashes, retrieval); `images` are its pictures in the order of `image_hashes`.
+  products, picture hashes, retrieval); `images` are its pictures in the order of `image_hashes`. `verdict` is what
+  people say of it (`unjudged` where nobody has), `human_replies` what they wrote for some of its turns.
 - `products`: the {products} products that the conversations show or that a search returned.
 {note}
 ```python

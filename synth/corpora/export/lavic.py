@@ -16,7 +16,7 @@ from typing import Any, Literal
 from synth.corpora.export.card import Tally, data_card
 from synth.corpora.export.folder import SplitFiles
 from synth.corpora.export.pictures import ItemPictures
-from synth.corpora.export.rows import Row
+from synth.corpora.export.rows import JudgedPart, Row
 from synth.corpora.export.schema import write_schema
 from synth.corpora.export.source import Images, Options, Report, Source
 from synth.corpora.records import Act, Conversation, Ending, Product, Speaker, Turn
@@ -36,7 +36,7 @@ class LavicTurn(Row):
     products: list[str]
 
 
-class LavicRow(Row):
+class LavicRow(JudgedPart):
     """An accepted recommendation."""
 
     context: str
@@ -89,7 +89,7 @@ def write(source: Source, folder: Path, options: Options) -> Report:
             if conversation.ended_by == "forced" and not options.forced:
                 left_out["forced"] += 1
                 continue
-            example = _example(conversation, source.facts.seed)
+            example = _example(conversation, source)
             if example is None:
                 left_out["no search"] += 1
                 continue
@@ -115,7 +115,7 @@ def write(source: Source, folder: Path, options: Options) -> Report:
     return Report(files.rows, dict(left_out), missing)
 
 
-def _example(conversation: Conversation, seed: int) -> LavicRow | None:
+def _example(conversation: Conversation, source: Source) -> LavicRow | None:
     """The accepted recommendation with the turns before it; None where nothing was searched for."""
     recommended = [turn for turn in conversation.turns if turn.act == "recommend"]
     searches = [turn.retrieval for turn in recommended if turn.retrieval]
@@ -125,7 +125,7 @@ def _example(conversation: Conversation, seed: int) -> LavicRow | None:
     context = conversation.turns[: decision.index]
     truth = conversation.accepted_id or conversation.target_id
     candidates = [candidate.id for candidate in searches[-1].candidates]
-    rng(seed, "candidates", conversation.id).shuffle(candidates)
+    rng(source.facts.seed, "candidates", conversation.id).shuffle(candidates)
     return LavicRow(
         context="".join(_tagged(turn) for turn in context),
         context_items=list(dict.fromkeys(i for turn in context for i in turn.products)),
@@ -138,6 +138,7 @@ def _example(conversation: Conversation, seed: int) -> LavicRow | None:
         ended_by=conversation.ended_by,
         conversation=conversation.id,
         turns=[LavicTurn(speaker=turn.speaker, act=turn.act, products=list(turn.products)) for turn in context],
+        **dict(source.judged(conversation.id)),
     )
 
 

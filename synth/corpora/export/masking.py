@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
-from synth.corpora.records import Record
+from pydantic import BaseModel
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=BaseModel)
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HANDLE = re.compile(r"(?<![\w@/.])@[A-Za-z_][\w.]*\w")

@@ -8,7 +8,7 @@ from typing import Literal
 from synth.corpora.export.card import Tally, data_card
 from synth.corpora.export.folder import SplitFiles
 from synth.corpora.export.pictures import Pictures
-from synth.corpora.export.rows import PersonPart, Row, ScenarioPart, SparseRow
+from synth.corpora.export.rows import JudgedPart, PersonPart, Row, ScenarioPart, SparseRow
 from synth.corpora.export.schema import write_schema
 from synth.corpora.export.source import Images, Options, Report, Source, named_products
 from synth.corpora.export.splits import SPLITS
@@ -67,7 +67,7 @@ class Message(Row):
     """A string with `--images none`, else always a list: a column has one type."""
 
 
-class Metadata(Row):
+class Metadata(JudgedPart):
     """Where a conversation came from and how it ended."""
 
     scenario: ScenarioPart
@@ -173,6 +173,7 @@ def _metadata(conversation: Conversation, source: Source) -> Metadata:
             for product_id in shown_products(conversation)
         ],
         scores=conversation.scores,
+        **dict(source.judged(conversation.id)),
         seed=provenance.seed,
         models=provenance.models,
         prompts=provenance.prompts,

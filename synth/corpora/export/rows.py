@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from synth.corpora.records import Gender
+from synth.corpora.records import Act, Gender
 
 
 class Row(BaseModel):
@@ -44,3 +44,31 @@ class PersonPart(Row):
     profession: str
     synthetic: Literal[True] = True
     """Always true: every person is made up."""
+
+
+class VerdictPart(Row):
+    """One person's verdict on a conversation, or their note."""
+
+    annotator: str
+    """A pseudonym."""
+    verdict: Literal["good", "unsure", "bad"] | None
+    note: str
+
+
+class ReplyPart(Row):
+    """What a person wrote in an agent's place."""
+
+    turn: int
+    act: Act
+    annotator: str
+    """A pseudonym."""
+    text: str
+
+
+class JudgedPart(Row):
+    """What people said of a conversation, and wrote for it."""
+
+    verdict: Literal["good", "unsure", "bad", "unjudged"]
+    """Of all who judged it together."""
+    verdicts: list[VerdictPart]
+    human_replies: list[ReplyPart]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from synth.corpora.catalogue import Catalogue, CatalogueInfo
 from synth.corpora.export.masking import masked
+from synth.corpora.export.rows import JudgedPart
 from synth.corpora.export.splits import Splits, split
 from synth.corpora.records import Conversation, Picture, Product, Scenario
 from synth.errors import SynthError
@@ -86,12 +89,17 @@ class RunFacts:
         return "offline" in self.models.values()
 
 
+_UNJUDGED = JudgedPart(verdict="unjudged", verdicts=[], human_replies=[])
+
+
 class Source:
     """A run as exporters see it. Texts are masked.
 
     Args:
         conversations: opens the accepted conversations anew, in order.
         images: folders with pictures by content hash, the first that has one counts.
+        judged: what people said, by conversation.
+        verdicts: only conversations of which people say so; None: whatever they say.
     """
 
     def __init__(
@@ -101,6 +109,8 @@ class Source:
         conversations: Callable[[], Iterable[Conversation]],
         scenarios: Iterable[Scenario],
         images: Sequence[Path],
+        judged: Mapping[str, JudgedPart] = MappingProxyType({}),
+        verdicts: Collection[str] | None = None,
     ) -> None:
         self.facts = facts
         self.catalogue = catalogue.info
@@ -110,9 +120,35 @@ class Source:
         self._images = images
         self._pictures = {picture.hash: picture for product in catalogue for picture in product.images}
         self._products: dict[str, Product] = {}
+        self._judged = judged
+        self._verdicts = verdicts
+        self.left_out: Counter[str] = Counter()
+        """Accepted conversations that people's verdicts kept out, by reason; known once all were read."""
 
     def conversations(self) -> Iterator[Conversation]:
+        """Accepted conversations, as far as people's verdicts let them through.
+
+        Raises:
+            SynthError: there is none.
         """
+        self.left_out = Counter()
+        empty = True
+        for conversation in self.accepted():
+            if self._lets_through(conversation.id):
+                empty = False
+                yield conversation
+            else:
+                self.left_out[f"people's verdict: {self.judged(conversation.id).verdict}"] += 1
+        if empty:
+            wanted = ", ".join(sorted(self._verdicts or ()))
+            raise SynthError(
+                f"{self.facts.name} has no conversation whose verdict is {wanted}.",
+                f"Judge some: `synth view {self.facts.name}`.",
+            )
+
+    def accepted(self) -> Iterator[Conversation]:
+        """All accepted conversations, whatever people say of them.
+
         Raises:
             SynthError: there is none.
         """
@@ -125,13 +161,21 @@ class Source:
 
     @cached_property
     def splits(self) -> Splits:
-        """Train, validation and test, the same for every format."""
-        return split(self.conversations(), self.facts.seed)
+        """Train, validation and test, the same for every format, and whatever people say of conversations."""
+        kept = {conversation.id for conversation in self.accepted() if self._lets_through(conversation.id)}
+        return split(self.accepted(), self.facts.seed, kept)
 
     @property
     def product_ids(self) -> list[str]:
         """Ids of the whole catalogue, in its order."""
         return [product.id for product in self._catalogue]
+
+    def judged(self, conversation_id: str) -> JudgedPart:
+        """What people said of a conversation."""
+        return masked(self._judged.get(conversation_id, _UNJUDGED))
+
+    def _lets_through(self, conversation_id: str) -> bool:
+        return self._verdicts is None or self.judged(conversation_id).verdict in self._verdicts
 
     def scenario(self, scenario_id: str) -> Scenario:
         """
