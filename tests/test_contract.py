@@ -142,8 +142,8 @@ def test_killed_at_twenty_moments_of_a_run_of_300(catalogue: Path, tmp_path: Pat
         *((moment, 40 + 9 * n) for n, moment in enumerate(m for m in MOMENTS if m != "none" and "rename" not in m)),
         ("half a row written", 40),
         ("item stored", 50),
-        ("reply committed, not used", 60),
-        ("reply not committed", 400),
+        ("reply committed, not used", 30),
+        ("reply not committed", 100),
     ]
     assert len(kills) == 20
     killed_and_resumed(catalogue, tmp_path, 300, kills)
