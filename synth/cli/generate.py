@@ -74,7 +74,7 @@ def generate(
         list[str] | None,
         typer.Option(
             metavar="ROLE=T",
-            help="Another temperature than the paper's (simulator 0.1 to 0.2, rewriter 1, checker and judge 0); may repeat.",
+            help="Another temperature than the paper's (simulator 0.1-0.2, rewriter 1, checker, judge 0); may repeat.",
         ),
     ] = None,
     thinking_tokens: Annotated[int, typer.Option(help="What a reasoning model may think before each answer.")] = 0,
