@@ -1,7 +1,7 @@
 """Everything against a model on this machine: llama.cpp's server with a model of 135 million parameters.
 
 The model is too small to follow the package's prompts, so most are replaced by prompts that give an answer to copy,
-which it does more or less. Copying a whole conversation is beyond it, so rewriter and checker are the offline
+which it does more or less. Copying a whole conversation is beyond it, so rewriter, checker and judge are the offline
 simulator. `make test-llm` sets this up.
 """
 
@@ -169,7 +169,7 @@ def run(address: str, catalogue: Path, tmp_path_factory: pytest.TempPathFactory)
     prompts.mkdir()
     for name, answer in COPIED.items():
         (prompts / f"{name}.md").write_text(f"# System\n\n{SYSTEM}\n\n# Task\n\n{answer}\n", "utf-8")
-    roles = "--rewriter offline --checker offline --captioner offline --images described"
+    roles = "--rewriter offline --checker offline --judge offline --captioner offline --images described"
     rules = "--convs 2 --scenarios 30 --rerank none --threshold 0"
     speed = "--in-flight 2 --max-concurrency 1 --timeout 600"
     done = synth(

@@ -56,7 +56,8 @@ def generate(
     seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 0,
     llm: Annotated[str, typer.Option(help="offline, openai:MODEL or anthropic:MODEL.")] = "offline",
     rewriter: Annotated[str | None, typer.Option(help="Model of the rewriter; default: --llm.")] = None,
-    checker: Annotated[str | None, typer.Option(help="Model of the check and the reviewer; default: --llm.")] = None,
+    checker: Annotated[str | None, typer.Option(help="Model of the fact check; default: --llm.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Model of the reviewer, who scores; default: --llm.")] = None,
     captioner: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +74,7 @@ def generate(
         list[str] | None,
         typer.Option(
             metavar="ROLE=T",
-            help="Another temperature than the paper's (simulator 0.1 to 0.2, rewriter 1, checker 0); may repeat.",
+            help="Another temperature than the paper's (simulator 0.1-0.2, rewriter 1, checker, judge 0); may repeat.",
         ),
     ] = None,
     thinking_tokens: Annotated[int, typer.Option(help="What a reasoning model may think before each answer.")] = 0,
@@ -153,6 +154,7 @@ def generate(
         llm=llm,
         rewriter=rewriter,
         checker=checker,
+        judge=judge,
         captioner=captioner,
         base_url=base_url,
         temperatures=tuple(temperature or ()),

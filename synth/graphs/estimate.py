@@ -119,6 +119,7 @@ def estimate(options: Options, progress: Progress) -> Estimate:
             llm="offline",
             rewriter=None,
             checker=None,
+            judge=None,
             captioner="offline" if options.captioner else None,
             base_url=None,
             mode="online",

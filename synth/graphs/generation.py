@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -21,6 +19,7 @@ from synth.corpora.records import Candidate, Product
 from synth.corpora.summary import compose
 from synth.errors import SynthError
 from synth.graphs.context import asker
+from synth.graphs.loop import in_loop, run_until_stopped
 from synth.graphs.models import (
     check_models,
     frozen_prices,
@@ -50,8 +49,6 @@ T = TypeVar("T")
 Confirm = Callable[["Estimate"], bool]
 SAMPLE = "sample"
 SAMPLE_PRODUCTS = 2000
-_STOP_POLL = 0.5
-"""Seconds between looks for a stop request."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ def generate(options: Options, progress: Progress | None = None, confirm: Confir
             run.keep_catalogue(catalogue)
             work = _bring_about(options, settings, run, store, catalogue, prompts, prices, progress)
             with _span(run, store):
-                totals, usd = _run(work, run)
+                totals, usd = run_until_stopped(work, run.path / "stop")
             store.set_meta("finished", True)
             calls = store.call_counts()
     finally:
@@ -308,39 +305,6 @@ async def _captioned(
 
     products = list(await asyncio.gather(*(one(number, product) for number, product in enumerate(catalogue))))
     return catalogue.rewritten(folder, products)
-
-
-def _run(work: Coroutine[Any, Any, T], run: RunFolder) -> T:
-    """Runs the event loop until the work is done, Ctrl-C, SIGTERM or a stop request."""
-
-    async def watched() -> T:
-        task = asyncio.create_task(work)
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; not the main thread
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        while not (run.path / "stop").exists():
-            finished, _ = await asyncio.wait({task}, timeout=_STOP_POLL)
-            if finished:
-                return task.result()
-        task.cancel()
-        return await task
-
-    try:
-        return in_loop(watched())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-
-
-def in_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine to its end; a notebook has a running loop of its own in this thread."""
-    return ThreadPoolExecutor(1).submit(asyncio.run, work).result() if _loop_is_running() else asyncio.run(work)
-
-
-def _loop_is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

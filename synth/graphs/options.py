@@ -36,6 +36,7 @@ class Options:
     llm: str = "offline"
     rewriter: str | None = None
     checker: str | None = None
+    judge: str | None = None
     captioner: str | None = None
     base_url: str | None = None
     temperatures: tuple[str, ...] = ()
@@ -118,7 +119,7 @@ def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Setting
     """
     base = str(ModelName.parse(options.llm))
     models = {"simulator": base, "captioner": "none"}
-    for role in ("rewriter", "checker"):
+    for role in ("rewriter", "checker", "judge"):
         given = getattr(options, role)
         models[role] = str(ModelName.parse(given)) if given else base
     if options.captioner:

@@ -103,7 +103,9 @@ class Pipeline:
         self._profiled = self._passed = self._reviewed = self._good = 0
         """Draws whose profile is decided, and passed; whose conversation has ended, and is good: both in any order."""
         self._news: asyncio.Queue[asyncio.Task[None] | None] = asyncio.Queue()
-        """Draws that have ended; None for one that will be rejected."""
+        """Draws that are decided; None where another may be wanted before."""
+        self._working = 0
+        """Draws that are not only waiting for the decision on earlier ones."""
         self._dry = ""
         self.scenarios: list[Scenario] = []
         self._profiles: dict[int, str] = {}
@@ -162,6 +164,7 @@ class Pipeline:
                     task = asyncio.create_task(self._draw(number))
                     task.add_done_callback(self._news.put_nowait)
                     live.add(task)
+                    self._working += 1
                     number += 1
                 finished = await self._news.get()
                 if finished is not None:
@@ -178,7 +181,7 @@ class Pipeline:
         In batches, as long as those under way are not likely to end in all that is missing.
         """
         if not self.batched:
-            return live < min(self.in_flight, self.convs - self.totals.accepted)
+            return self._working < self.in_flight and live < self.convs - self.totals.accepted
         passing = (self._passed + _USUAL_PROFILES[0]) / (self._profiled + _USUAL_PROFILES[1])
         accepted = (self._good + _USUAL_REVIEWS[0]) / (self._reviewed + _USUAL_REVIEWS[1])
         # A profile too few shows after two waves, a conversation too few after dozens: only these are worth spares.
@@ -187,21 +190,24 @@ class Pipeline:
         return live < _MOST_LIVE and self._good + conversations * accepted - _SPARE * spread < self.convs
 
     async def _draw(self, number: int) -> None:
-        """One draw, from person to verdict; what an earlier process finished is taken from the store."""
+        """One draw, from person to verdict."""
+        outcome = await self._bring_about(number)
+        self._working -= 1
+        self._news.put_nowait(None)
+        await self._acceptance.offer(number, outcome)
+
+    async def _bring_about(self, number: int) -> Conversation | Rejected:
+        """What a draw comes to; what an earlier process finished is taken from the store."""
         profile = await self._profile(number)
         if isinstance(profile, Rejected):
-            await self._acceptance.offer(number, profile)
-            return
+            return profile
         if number in self._finished:
             outcome = _read_outcome(self._finished.pop(number))
         else:
             outcome = await self._converse(number, profile)
         self._reviewed += 1
-        if isinstance(outcome, Conversation):
-            self._good += 1
-        else:
-            self._news.put_nowait(None)
-        await self._acceptance.offer(number, outcome)
+        self._good += isinstance(outcome, Conversation)
+        return outcome
 
     async def _profile(self, number: int) -> UserProfile | Rejected:
         stored = self._profiles.pop(number, None)

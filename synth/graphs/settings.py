@@ -12,8 +12,7 @@ from synth.llm.provider import ModelName
 from synth.prompts.calls import Role
 from synth.prompts.templates import Sight
 
-ROLES: tuple[Role, ...] = ("simulator", "rewriter", "checker", "captioner")
-"""The judge is no part of a run: it evaluates, and does not filter."""
+ROLES: tuple[Role, ...] = ("simulator", "rewriter", "checker", "judge", "captioner")
 
 
 class Settings(Record):
@@ -26,7 +25,7 @@ class Settings(Record):
     models: dict[str, str]
     """`PROVIDER:MODEL` by role; `captioner` may be `none`: summaries are composed from the records."""
     temperatures: dict[str, float] = {}
-    """By role, where it is another than the paper's: simulators 0.1 to 0.2, rewriter 1, checks 0."""
+    """By role, where it is another than the paper's: simulators 0.1 to 0.2, rewriter 1, checks and judge 0."""
     thinking: int = Field(0, ge=0)
     """Tokens that a reasoning model may think before each answer, besides the answer's own."""
     images: Sight = "low"

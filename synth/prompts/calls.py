@@ -516,7 +516,7 @@ USER_CHAT = Call(
 
 REWRITE = Call("rewriter.rewrite", "staff", "rewriter", RewriteInput, RewriteOutput, 1.0, max_tokens=3000)
 CHECK = Call("rewriter.check", "staff", "checker", CheckInput, CheckOutput, 0.0, max_tokens=1500)
-REVIEW = Call("reviewer.review", "staff", "checker", ReviewInput, ReviewOutput, 0.0)
+REVIEW = Call("reviewer.review", "staff", "judge", ReviewInput, ReviewOutput, 0.0)
 CAPTION = Call(
     "captioner.caption",
     "staff",
