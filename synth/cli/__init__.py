@@ -12,7 +12,23 @@ import sys
 import typer
 
 from synth import __version__
-from synth.cli import catalog, check, doctor, export, generate, index, init, judgements, run, stats, trace, view
+from synth.cli import (
+    catalog,
+    check,
+    doctor,
+    export,
+    generate,
+    index,
+    init,
+    judge,
+    judgements,
+    merge,
+    report,
+    run,
+    stats,
+    trace,
+    view,
+)
 from synth.errors import Exit, SynthError
 
 app = typer.Typer(
@@ -26,12 +42,15 @@ app.command("init")(init.init)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(index.app, name="index")
 app.command("generate")(generate.generate)
+run.app.command("merge")(merge.merge)
 app.add_typer(run.app, name="run")
 app.command("view")(view.view)
 app.add_typer(trace.app, name="trace")
+app.command("judge")(judge.judge)
 app.add_typer(judgements.app, name="judgements")
 app.command("check")(check.check)
 app.command("stats")(stats.stats)
+app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 
