@@ -14,18 +14,20 @@ from fixtures import make_catalogue, make_conversation, make_run
 from starlette.testclient import TestClient
 
 from synth.corpora.records import Conversation
+from synth.errors import SynthError
 from synth.graphs.generation import generate
 from synth.graphs.options import Options
 from synth.traces.events import ChoiceEvent, RetrievalEvent, ReviewEvent
 from synth.traces.reader import Draw, RunReader
+from synth.view import figures
 from synth.view.app import make_app
-from synth.view.conversation import values
+from synth.view.bundle import write_bundle
+from synth.view.conversation import load
 from synth.view.copies import plain
 from synth.view.diff import word_diff
-from synth.view.page import Pages
 from synth.view.run import ViewedRun
 from synth.view.seen import HIDDEN, Barrier, visible
-from synth.view.step import timeline
+from synth.view.step import timeline, totals
 
 NASTY = '<script>alert("x")</script> <b>bold</b> & "quotes"'
 BASE = "http://127.0.0.1"
@@ -152,14 +154,13 @@ def test_a_deep_link_opens_the_step_and_its_turn(generated: ViewedRun, browser: 
     assert f'href="?open={other.anchor}&amp;family=sport#{other.anchor}"' in text
 
 
-def test_a_step_is_a_part_for_htmx_and_a_page_for_others(generated: ViewedRun, browser: TestClient) -> None:
+def test_a_step_is_a_page_with_one_inside(generated: ViewedRun, browser: TestClient) -> None:
     draw = accepted(generated)[0]
     for step in generated.reader.steps(draw.number):
         url = f"/c/{draw.id}/steps/{step.anchor}"
-        part = body(browser.get(url, headers={"HX-Request": "true"}))
-        assert "<html" not in part and step.call.prompt in part
+        part = body(browser.get(url))
+        assert part.count('class="inside"') == 1 and step.call.prompt in part
         assert all(f"/images/0/{hash_}" in part or hash_[:8] in part for hash_ in step.call.images)
-    assert "<html" in body(browser.get(url))
     missing = browser.get(f"/c/{draw.id}/steps/c-99-nothing")
     assert missing.status_code == 404 and "no step" in missing.text
 
@@ -168,7 +169,7 @@ def test_a_search_says_what_was_chosen_and_where_the_target_stood(generated: Vie
     for draw in accepted(generated):
         for event in generated.reader.events("conversation", draw.number):
             if isinstance(event, RetrievalEvent) and event.target_rank:
-                part = body(browser.get(f"/c/{draw.id}/steps/c-{event.step}-search", headers={"HX-Request": "true"}))
+                part = body(browser.get(f"/c/{draw.id}/steps/c-{event.step}-search"))
                 rows = re.findall(r'<tr class="([^"]*)" data-product="([^"]*)"', part)
                 assert [product for _, product in rows] == [c.id for c in event.retrieval.candidates]
                 assert "chosen" in {p: c for c, p in rows}[event.retrieval.chosen]
@@ -338,13 +339,65 @@ def test_an_unknown_conversation_is_a_clear_page(nasty: tuple[ViewedRun, TestCli
         assert answer.status_code == 404 and "Traceback" not in answer.text
 
 
-def test_a_whole_page_has_every_step_inside_and_needs_no_server(generated: ViewedRun) -> None:
+def test_a_copy_needs_no_server_and_has_its_steps_in_files(
+    generated: ViewedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "graph_edges", lambda: ())
+    write_bundle(tmp_path / "copy", generated, "verdict=accepted", 1)
     draw = accepted(generated)[0]
-    found = values(generated, draw.id, {}, whole=True)
-    pages = Pages(token="", static_url="../static", runs=[generated])
-    text = pages.render("conversation.html", found, f"/c/{draw.id}")
-    assert "hx-get" not in text and 'class="seen"' in text
-    assert all(step.call.prompt in text for step in generated.reader.steps(draw.number))
+    place = tmp_path / "copy" / "c" / f"{draw.id}.html"
+    text = place.read_text("utf-8")
+    assert "hx-get" not in text and 'class="seen"' in text and len(text) < 100_000
+    for step in generated.reader.steps(draw.number):
+        address = f"{draw.id}/{step.anchor}.html"
+        assert f'href="../c/{address}"' in text
+        inside = (place.parent / address).read_text("utf-8")
+        assert step.call.prompt in inside and f'href="../../c/{draw.id}.html#{step.anchor}"' in inside
+
+
+def test_a_shared_comparison_stands_before_its_rejection(catalogue: Path, tmp_path: Path) -> None:
+    generate(Options(catalog=catalogue, scenarios=40, convs=25, comparisons="shared", out=tmp_path / "run"))
+    with closing(ViewedRun(tmp_path / "run")) as run:
+        kept = {call.place.step: call for call in run.reader.store.calls("shared")}
+        found = 0
+        for draw in run.reader.draws():
+            loaded = load(run, draw.id)
+            names = [step.anchor for step in loaded.steps]
+            assert len(set(names)) == len(names)
+            for place, step in enumerate(loaded.steps):
+                if step.shared:
+                    found += 1
+                    assert (
+                        step.call == kept[step.call.place.step] and loaded.steps[place + 1].call.call == "user.reject"
+                    )
+                    assert f".{draw.conversation.target_id}." in step.call.place.step  # type: ignore[union-attr]
+            assert totals(loaded.foldable()).calls == sum(not step.shared for step in loaded.steps)
+        assert kept and found >= len(kept)
+        with TestClient(make_app([run]), base_url=BASE) as client:
+            draw_id, anchor = next(
+                (d.id, s.anchor) for d in run.reader.draws() for s in load(run, d.id).steps if s.shared
+            )
+            assert "adds to no conversation" in fold(body(client.get(f"/c/{draw_id}")), anchor)
+            assert "user.differ" in body(client.get(f"/c/{draw_id}/steps/{anchor}"))
+
+
+def test_a_draw_is_found_in_a_file_that_grew_or_was_written_anew(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    rows = run.path / "conversations.jsonl"
+    lines = rows.read_bytes().splitlines(keepends=True)
+    rows.write_bytes(b"".join(lines[:2]) + lines[2][:200])
+    with closing(RunReader(run.path)) as reader:
+        assert reader.draw("c000001").number == 1
+        with pytest.raises(SynthError, match="no conversation 'c000002'"):
+            reader.draw("c000002")
+        rows.write_bytes(b"".join(lines))
+        assert reader.draw("c000002").number == 2 and reader.draw("c000039").number == 39
+        rows.write_bytes(b"".join(reversed(lines)))
+        assert reader.draw("c000002").number == 2 and reader.draw("c000001").number == 1
+        assert reader.draw("c000101").verdict == "review" and reader.draw("p000100").verdict == "duplicate"
+        rows.unlink()
+        with pytest.raises(SynthError, match="no conversation"):
+            reader.draw("c000001")
 
 
 def test_a_draw_that_failed_keeps_its_steps(generated: ViewedRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from synth import __version__
-from synth.cli import catalog, check, doctor, export, generate, index, init, run, trace, view
+from synth.cli import catalog, check, doctor, export, generate, index, init, judgements, run, trace, view
 from synth.errors import Exit, SynthError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("generate")(generate.generate)
 app.add_typer(run.app, name="run")
 app.command("view")(view.view)
 app.add_typer(trace.app, name="trace")
+app.add_typer(judgements.app, name="judgements")
 app.command("check")(check.check)
 app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from synth.cli.run import is_running, locate
 from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
-    from synth.corpora.export import Report
+    from synth.corpora.export import Judged, Report, Verdict
     from synth.traces.reader import RunReader
 
 
@@ -23,6 +23,13 @@ class Pictures(StrEnum):
     none = "none"
     links = "links"
     files = "files"
+
+
+class HumanVerdict(StrEnum):
+    good = "good"
+    unsure = "unsure"
+    bad = "bad"
+    unjudged = "unjudged"
 
 
 def export(
@@ -41,6 +48,14 @@ def export(
     forced: Annotated[
         bool, typer.Option("--forced", help="lavic: also conversations that were handed their target.")
     ] = False,
+    verdict: Annotated[
+        list[HumanVerdict] | None,
+        typer.Option(help="Only conversations of which people say so; can be given several times."),
+    ] = None,
+    without: Annotated[
+        list[HumanVerdict] | None,
+        typer.Option(help="All conversations but those of which people say so; can be given several times."),
+    ] = None,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="otlp: where to send spans to; default: 127.0.0.1:4318.")
     ] = None,
@@ -64,7 +79,10 @@ def export(
     folder = locate(run)
     if is_running(folder):
         raise SynthError(f"{folder.path} is being written.", f"Wait for it, or `synth run stop {run}` first.")
+    wanted = _wanted(verdict or [], without or [])
     if format in FORMATS:
+        if wanted is not None:
+            raise SynthError(f"--verdict and --without are not for {format}.", "It exports all of a run's draws.")
         from synth.cli.trace import reading
 
         with reading(folder.path) as reader:
@@ -82,13 +100,52 @@ def export(
     )
     catalogue = folder.catalogue()
     pictures = [catalogue.images, *_more_pictures(catalog, config["catalogue"])]
-    source = Source(facts, catalogue, folder.conversations, folder.scenarios(), pictures)
+    source = Source(facts, catalogue, folder.conversations, folder.scenarios(), pictures, _judged(folder.path), wanted)
     place = out or Path("exports") / f"{facts.name}-{format}"
     report = write(source, format, place, Options(Images(images.value), forced), replace=yes)
     if as_json:
         print(json.dumps({"out": str(place), "rows": report.rows, **_rest(report)}))
     elif not quiet:
         _print(report, place, folder.path)
+
+
+def _wanted(verdict: list[HumanVerdict], without: list[HumanVerdict]) -> frozenset[Verdict] | None:
+    """Verdicts that are let through; None where no option says anything."""
+    from synth.corpora.export import Verdict
+
+    if not verdict and not without:
+        return None
+    kept = {*(verdict or HumanVerdict)} - {*without}
+    if not kept:
+        raise SynthError("--verdict and --without together leave nothing.", "Leave out one of them.")
+    return frozenset(Verdict(name) for name in kept)
+
+
+def _judged(run: Path) -> dict[str, Judged]:
+    """What people said of the run's conversations, and wrote for them."""
+    from synth.corpora.export import HumanTurn, Judged, Verdict, Word
+    from synth.traces.judgements import HumanReply, consensus, latest, verdicts_of
+
+    records = latest(run)
+    verdicts = verdicts_of(records)
+    replies: defaultdict[str, list[HumanTurn]] = defaultdict(list)
+    for record in records:
+        if isinstance(record, HumanReply):
+            turn = HumanTurn(turn=record.turn, act=record.act, annotator=record.annotator, text=record.text)
+            replies[record.conversation].append(turn)
+    return {
+        conversation: Judged(
+            verdict=Verdict(
+                consensus(word.verdict for word in verdicts.get(conversation, []) if word.verdict) or "unjudged"
+            ),
+            words=tuple(
+                Word(annotator=word.annotator, verdict=word.verdict, note=word.note)
+                for word in verdicts.get(conversation, [])
+            ),
+            replies=tuple(replies[conversation]),
+        )
+        for conversation in {**verdicts, **replies}
+    }
 
 
 def _send(reader: RunReader, endpoint: str | None, *, quiet: bool, as_json: bool) -> None:

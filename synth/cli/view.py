@@ -16,6 +16,9 @@ def view(
     ],
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 7580,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Conversations (JSONL) to compare the run with, blindly.")
+    ] = None,
     bundle: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a static copy instead, for any web server.")
     ] = None,
@@ -30,6 +33,11 @@ def view(
     from synth.cli.run import locate
     from synth.view.run import ViewedRun
 
+    if against is not None:
+        from synth.analysis.talks import Talks
+
+        if not Talks(against.name, against).briefs():
+            raise SynthError(f"{against} holds no conversation.", "Name a file with one a line, as JSON.")
     viewed = [ViewedRun(locate(run).path, number) for number, run in enumerate(runs)]
     try:
         if bundle is not None:
@@ -40,7 +48,7 @@ def view(
             return
         from synth.view.server import serve
 
-        serve(viewed, port, open_browser=open_browser)
+        serve(viewed, port, open_browser=open_browser, against=against)
     finally:
         for run in viewed:
             run.close()

@@ -222,7 +222,8 @@ def find_run(options: Options, settings: Settings, catalogue: Catalogue) -> tupl
             )
         return run, True
     name = f"{_slug(catalogue.info.name)}-{settings.identity()}"
-    same = [run for run in list_runs(options.runs) if run.path.name.startswith(name)]
+    found = [run for run in list_runs(options.runs) if run.path.name.startswith(name)]
+    same = [run for run in found if not (run.path / "variant.jsonl").exists()]
     if same and not options.fresh:
         newest = max(same, key=lambda run: _number(run.path.name, name))
         newest.config()

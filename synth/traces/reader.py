@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -19,6 +19,7 @@ from synth.traces.store import LoggedCall, Place, RunStore
 
 ACCEPTED = "accepted"
 _ID = re.compile(r"[cp]\d{6,}\Z")
+_ROW = re.compile(rb'\{"id":"[cp](\d+)"')
 _BEFORE, _AFTER = -1, 10_000
 """Where the profile's steps and the optimizer's stand, seen from the turns."""
 
@@ -45,7 +46,12 @@ class Step(NamedTuple):
     """Index of the turn it led to; -1 for the profile's, 10,000 for what came after the last turn."""
     call: LoggedCall
     span: AgentSpan | None
-    """The agent's step; None for a call that was repaired, and in a run that is going on."""
+    """The agent's step; None for a call that was repaired or is shared, and in a run that is going on."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several conversations have this call in common, so that it adds to none's cost."""
+        return self.call.place.stage == "shared"
 
     @property
     def phase(self) -> Literal["profile", "conversation", "optimizer"]:
@@ -65,6 +71,7 @@ class RunReader:
         self.name = path.resolve().name
         self.config: dict[str, Any] = self.folder.config()
         self.store: RunStore = self.folder.store()
+        self._rows = [_Rows(path / "conversations.jsonl"), _Rows(path / "rejected.jsonl")]
 
     def close(self) -> None:
         self.store.close()
@@ -106,13 +113,12 @@ class RunReader:
 
     def draws(self) -> Iterator[Draw]:
         """Accepted conversations, then refused draws, each in order."""
-        for name in ("conversations.jsonl", "rejected.jsonl"):
-            path = self.path / name
-            if path.is_file():
-                with path.open("rb") as file:
+        for rows in self._rows:
+            if rows.path.is_file():
+                with rows.path.open("rb") as file:
                     for line in file:
                         if line.endswith(b"\n"):
-                            yield read_draw(line, path)
+                            yield read_draw(line, rows.path)
 
     def draw(self, draw_id: str) -> Draw:
         """
@@ -120,14 +126,10 @@ class RunReader:
             SynthError: the run has no such draw, or not yet.
         """
         if _ID.match(draw_id):
-            starts = tuple(f'{{"id":"{letter}{draw_id[1:]}"'.encode() for letter in "cp")
-            for name in ("conversations.jsonl", "rejected.jsonl"):
-                path = self.path / name
-                if path.is_file():
-                    with path.open("rb") as file:
-                        for line in file:
-                            if line.startswith(starts) and line.endswith(b"\n"):
-                                return read_draw(line, path)
+            for anew in (False, True):
+                for rows in self._rows:
+                    if line := rows.find(draw_id[1:].encode(), anew=anew):
+                        return read_draw(line, rows.path)
         raise SynthError(f"{self.name} has no conversation {draw_id!r}.", "See `synth trace list`.")
 
     def steps(self, number: int) -> list[Step]:
@@ -140,8 +142,63 @@ class RunReader:
                 steps.append(Step(anchor_of(place), turn_of(stage, place.step), call, spans.get(place.step)))
         return steps
 
+    def comparisons(self, conversation: Conversation, steps: list[Step]) -> list[Step]:
+        """Calls that compared a product with the target once for all conversations, for those this one asked for.
+
+        Args:
+            steps: its own.
+        """
+        if self.config.get("comparisons") != "shared":
+            return []
+        found = []
+        for turn in dict.fromkeys(step.turn for step in steps if step.call.call == "user.reject"):
+            shown = [id_ for t in conversation.turns[:turn] if t.act == "recommend" for id_ in t.products]
+            step = f"differ.{conversation.target_id}.{shown[-1]}" if shown else ""
+            for call in self.store.calls("shared", item=0, step=step):
+                anchor = f"c-{turn}-differ" + (f"-{call.place.attempt}" if call.place.attempt else "")
+                found.append(Step(anchor, turn, call, None))
+        return found
+
     def events(self, stage: str, number: int) -> list[Event]:
         return self.store.events(stage, number)
+
+
+class _Rows:
+    """A file of draws, and where each row of it starts, found out once; the file may grow or be written anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._starts: dict[bytes, int] = {}
+        self._end = 0
+
+    def find(self, digits: bytes, *, anew: bool) -> bytes | None:
+        """The row with these digits in its id; None where there is none.
+
+        Args:
+            anew: forgets what is known of the file, which may be another by now.
+        """
+        if anew:
+            self._starts, self._end = {}, 0
+        if not self.path.is_file():
+            return None
+        with self.path.open("rb") as file:
+            if digits not in self._starts:
+                self._read_on(file)
+            if digits not in self._starts:
+                return None
+            file.seek(self._starts[digits])
+            line = file.readline()
+        found = _ROW.match(line)
+        return line if found and found[1] == digits and line.endswith(b"\n") else None
+
+    def _read_on(self, file: BinaryIO) -> None:
+        file.seek(self._end)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # still being written
+            if found := _ROW.match(line):
+                self._starts.setdefault(found[1], self._end)
+            self._end += len(line)
 
 
 def read_draw(line: bytes, where: Path) -> Draw:

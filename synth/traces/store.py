@@ -362,10 +362,16 @@ class RunStore:
     # ---- readers
 
     def calls(
-        self, stage: str | None = None, side: str | None = None, item: int | None = None, *, last: bool = False
+        self,
+        stage: str | None = None,
+        side: str | None = None,
+        item: int | None = None,
+        step: str | None = None,
+        *,
+        last: bool = False,
     ) -> Iterator[LoggedCall]:
         """Logged calls in the order of stage, item and logging, with their messages, or only the last one of each."""
-        where = [("stage = ?", stage), ("side = ?", side), ("item = ?", item)]
+        where = [("stage = ?", stage), ("side = ?", side), ("item = ?", item), ("step = ?", step)]
         conditions = [(clause, value) for clause, value in where if value is not None]
         clause = " AND ".join(c for c, _ in conditions) or "1"
         rows = self._db.execute(
@@ -376,7 +382,7 @@ class RunStore:
             [value for _, value in conditions],
         )
         cache: dict[bytes, str] = {}
-        for stage_, item_, step, attempt, call, side_, prompt, model, hashes, roles, images, *rest in rows:
+        for stage_, item_, step_, attempt, call, side_, prompt, model, hashes, roles, images, *rest in rows:
             texts = []
             for start in range(len(hashes) - _HASH if last else 0, len(hashes), _HASH):
                 digest = hashes[start : start + _HASH]
@@ -385,7 +391,7 @@ class RunStore:
                         cache.clear()
                     cache[digest] = self._text(digest)
                 texts.append(cache[digest])
-            place = Place(stage_, item_, step, attempt)
+            place = Place(stage_, item_, step_, attempt)
             yield LoggedCall(place, call, side_, prompt, model, tuple(texts), roles, tuple(images.split()), *rest)
 
     def events(self, stage: str, item: int) -> list[Event]:

@@ -31,16 +31,19 @@ HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'"
 )
+_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""Of a picture at its own address: browsers style the page that they make of it, and nothing in it runs."""
 Endpoint = Callable[[Request], Awaitable[Response] | Response]
 
 
-def make_app(runs: Sequence[ViewedRun]) -> Starlette:
+def make_app(runs: Sequence[ViewedRun], against: Path | None = None) -> Starlette:
     """The application over one run, or two side by side.
 
     Args:
         runs: the run, and the one beside it.
+        against: a JSONL file of other conversations, for blind comparison.
     """
-    from synth.view import browse, compare, conversation, overview
+    from synth.view import browse, compare, conversation, judgement, overview
 
     token = secrets.token_urlsafe(24)
     app = Starlette(
@@ -49,13 +52,16 @@ def make_app(runs: Sequence[ViewedRun]) -> Starlette:
             *conversation.routes(),
             *overview.routes(),
             *compare.routes(),
+            *judgement.routes(),
             Route("/images/{run:int}/{hash}", picture, name="picture"),
+            Route("/favicon.ico", icon),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)],
         exception_handlers={SynthError: mistake, HTTPException: refusal},
     )
     app.state.runs = list(runs)
+    app.state.against = against
     app.state.token = token
     app.state.pages = Pages(token=token, static_url="/static", runs=runs)
 
@@ -92,7 +98,13 @@ async def picture(request: Request) -> Response:
     path = run_of(request).reader.picture(request.path_params["hash"])
     if path is None:
         raise HTTPException(404, "The run does not have this picture.")
-    return FileResponse(path, headers={"Cache-Control": "private, max-age=31536000, immutable"})
+    headers = {"Cache-Control": "private, max-age=31536000, immutable", "Content-Security-Policy": _PICTURE_POLICY}
+    return FileResponse(path, headers=headers)
+
+
+async def icon(request: Request) -> Response:
+    """What browsers ask for where a page names no icon: at a picture's own address."""
+    return FileResponse(STATIC / "icon.svg")
 
 
 async def mistake(request: Request, error: Exception) -> Response:

@@ -38,7 +38,7 @@ _WORDS = {
     ("errors", "1"): "repeated or repaired calls",
     ("ending", "hit"): "hit: took the target",
     ("ending", "fit"): "fit: took another",
-    ("ending", "forced"): "forced: target handed over",
+    ("ending", "forced"): "forced: handed over",
     ("filter", "failed"): "failed: no end",
 }
 _ORDERS = {
@@ -74,6 +74,12 @@ class Facet(NamedTuple):
     choices: list[Choice]
     more: list[Choice]
     """Those shown on demand."""
+
+    @property
+    def narrows(self) -> bool:
+        """Whether there is something to choose; errors are there or not, and have one choice."""
+        least = 1 if self.name == "errors" or any(choice.selected for choice in self.choices) else 2
+        return len(self.choices) >= least
 
 
 class Chip(NamedTuple):
@@ -130,7 +136,7 @@ def list_values(index: RunIndex, query: Query, number: int = 0) -> Mapping[str, 
         "noun": _noun(query, found.total),
         "number": number,
         "snippets": index.snippets(query, found.rows),
-        "facets": [facet for facet in facets if len(facet.choices) > 1 or any(c.selected for c in facet.choices)],
+        "facets": [facet for facet in facets if facet.narrows],
         "chips": _chips(query, link, scenarios),
         "columns": [
             _column(query, link, *column)

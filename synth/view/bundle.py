@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from synth.errors import SynthError
 from synth.view.app import STATIC
+from synth.view.conversation import load, step_values
 from synth.view.conversation import values as conversation_values
 from synth.view.figures import figures_of
 from synth.view.overview import values_of as run_values
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r' (href|src)="([/?][^"]*)"')
 _CONVERSATION = re.compile(r"/c/(c\d+)\Z")
+_PART = re.compile(r"/c/(c\d+)/(?:steps/)?([\w.-]+)\Z")
 _PICTURE = re.compile(r"/images/\d/(\w+)\Z")
 _NAMES = {field.name for field in fields(Query)} - {"within", "notices", "page"} | {"in"}
 
@@ -109,9 +111,15 @@ class Bundle:
         """Writes all files."""
         texts = []
         for draw_id in self._ids:
-            values = conversation_values(self._viewed, draw_id, {}, whole=True)
+            loaded = load(self._viewed, draw_id)
+            values = conversation_values(self._viewed, loaded, {}, copy=True)
             texts.append(" ".join(view.turn.text for view in values["turns"]))
             self._page(f"c/{draw_id}.html", "conversation.html", f"/c/{draw_id}", values)
+            if values["turns"]:
+                self._page(f"c/{draw_id}/seen.html", "seen.html", f"/c/{draw_id}/seen", values)
+            for entry in loaded.foldable():
+                path, found = f"/c/{draw_id}/steps/{entry.anchor}", step_values(self._viewed, loaded, entry, {})
+                self._page(f"c/{draw_id}/{entry.anchor}.html", "step.html", path, found)
         figures = figures_of(self._viewed, None)
         run = {"run": self._viewed, **run_values(self._viewed, figures)}
         self._page("run.html", "overview.html", "/run", run)
@@ -145,6 +153,8 @@ class Bundle:
             return "run.html"
         if found := _CONVERSATION.match(path):
             return f"c/{found[1]}.html" if found[1] in self._held else None
+        if found := _PART.match(path):
+            return f"c/{found[1]}/{found[2]}.html" if found[1] in self._held else None
         if found := _PICTURE.match(path):
             source = self._viewed.reader.picture(found[1])
             return self._copy(source, f"images/{source.name}") if source else None

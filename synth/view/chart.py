@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-_ROW, _NODE_WIDTH, _NODE_HEIGHT, _LANE, _FIRST_LANE, _TOP = 50, 124, 28, 86, 24, 20
+_ROW, _NODE_WIDTH, _NODE_HEIGHT, _LANE, _FIRST_LANE, _TOP = 46, 124, 28, 86, 24, 20
 """Pixels of the graph: a node's row, a node, between two lanes, from the nodes to the first lane."""
 _CORNER = 8
 _PLOT, _FOOT, _HEAD = 140, 18, 14
@@ -25,6 +25,8 @@ class Column(NamedTuple):
     """Tone (a class of the style sheet) and value."""
     title: str
     """Said when the pointer rests on it."""
+    note: str = ""
+    """Below the label."""
 
 
 class Edge(NamedTuple):
@@ -52,6 +54,8 @@ def columns(data: Sequence[Column], label: str) -> Markup:
         label: what the chart shows, for those who hear it.
     """
     width = max(26, min(46, 320 // max(len(data), 1)))
+    foot = _FOOT + (13 if any(column.note for column in data) else 0)
+    foot_line = _HEAD + _PLOT + 26
     highest = max((sum(value for _, value in column.parts) for column in data), default=0) or 1
     drawn = []
     for place, column in enumerate(data):
@@ -70,7 +74,7 @@ def columns(data: Sequence[Column], label: str) -> Markup:
         drawn.append(
             Markup(
                 '<g><title>{}</title><rect class="hover" x="{}" y="0" width="{}" height="{}"/>{}'
-                '<text class="tick" x="{}" y="{}">{}</text><text class="value" x="{}" y="{:.1f}">{}</text></g>'
+                '<text class="tick" x="{}" y="{}">{}</text><text class="value" x="{}" y="{:.1f}">{}</text>{}</g>'
             ).format(
                 column.title,
                 x,
@@ -83,9 +87,12 @@ def columns(data: Sequence[Column], label: str) -> Markup:
                 x + width / 2,
                 y - 4,
                 short(total) if total else "",
+                Markup('<text class="note" x="{}" y="{}">{}</text>').format(x + width / 2, foot_line, column.note)
+                if column.note
+                else "",
             )
         )
-    size = (len(data) * width, _HEAD + _PLOT + _FOOT)
+    size = (len(data) * width, _HEAD + _PLOT + foot)
     return Markup(
         '<svg class="columns" role="img" aria-label="{}" viewBox="0 0 {} {}" width="{}" height="{}">'
         '<line class="base" x1="0" x2="{}" y1="{}" y2="{}"/>{}</svg>'

@@ -86,6 +86,10 @@ class Loaded(NamedTuple):
         target = self.draw.profile.target_id if self.draw.profile else ""
         return detail(entry, self.shelf, target, clarified_wishes(self.steps), self.review)
 
+    def foldable(self) -> list[Entry]:
+        """Entries with something inside, in order."""
+        return [entry for turn in sorted(self.entries) for entry in self.entries[turn] if entry.kind != "choice"]
+
     @property
     def review(self) -> ReviewEvent | None:
         return next((event for event in self.events if isinstance(event, ReviewEvent)), None)
@@ -103,19 +107,18 @@ def routes() -> list[Route]:
 async def conversation(request: Request) -> Response:
     """The page; `?text=` chooses drafts or changes, `?seen=` a side's sight, `?open=` steps that stand open."""
     run = run_of(request)
-    return page(request, "conversation.html", values(run, request.path_params["id"], request.query_params))
+    loaded = load(run, request.path_params["id"])
+    return page(request, "conversation.html", values(run, loaded, request.query_params))
 
 
 async def step(request: Request) -> Response:
-    """One step: into its fold where HTMX asks, as a page of its own otherwise."""
+    """One step, as a page of its own; a script takes its inside into the fold."""
     run, anchor = run_of(request), request.path_params["anchor"]
     loaded = load(run, request.path_params["id"])
-    entry = next((e for entries in loaded.entries.values() for e in entries if e.anchor == anchor), None)
-    if entry is None or entry.kind == "choice":
+    entry = next((e for e in loaded.foldable() if e.anchor == anchor), None)
+    if entry is None:
         raise SynthError(f"{loaded.draw.id} has no step {anchor!r}.")
-    template = "_step.html" if request.headers.get("hx-request") else "step.html"
-    found = {"run": run, "draw": loaded.draw, "entry": entry, "detail": loaded.detail(entry)}
-    return page(request, template, {**found, "at": Address(run, request.query_params)})
+    return page(request, "step.html", step_values(run, loaded, entry, request.query_params))
 
 
 async def json_copy(request: Request) -> Response:
@@ -137,30 +140,33 @@ def load(run: ViewedRun, draw_id: str) -> Loaded:
     """
     draw = run.reader.draw(draw_id)
     steps = run.reader.steps(draw.number)
+    if draw.conversation is not None:
+        steps = _with(steps, run.reader.comparisons(draw.conversation, steps))
     events = run.reader.events("conversation", draw.number)
     return Loaded(draw, steps, events, timeline(steps, events), Shelf(run))
 
 
-def values(run: ViewedRun, draw_id: str, params: Mapping[str, str], *, whole: bool = False) -> dict[str, Any]:
+def step_values(run: ViewedRun, loaded: Loaded, entry: Entry, params: Mapping[str, str]) -> dict[str, Any]:
+    """What `step.html` shows."""
+    found = {"run": run, "draw": loaded.draw, "entry": entry, "detail": loaded.detail(entry)}
+    return {**found, "at": Address(run, params)}
+
+
+def values(run: ViewedRun, loaded: Loaded, params: Mapping[str, str], *, copy: bool = False) -> dict[str, Any]:
     """What `conversation.html` shows.
 
     Args:
         params: of the address: this page's own, and the list's query that led here.
-        whole: with every step and both sides' sights in the page, for a copy that no server stands behind.
-
-    Raises:
-        SynthError: the run has no such draw.
+        copy: with both sides' sights and without neighbours, for a copy that no server stands behind.
     """
-    loaded = load(run, draw_id)
     draw, talk, entries = loaded.draw, loaded.draw.conversation, loaded.entries
     at = Address(run, params)
-    barrier = Barrier(run.reader, talk, loaded.steps) if talk and (at.seen or whole) else None
-    everything = [entry for turn in sorted(entries) for entry in entries[turn]]
+    barrier = Barrier(run.reader, talk, loaded.steps) if talk and (at.seen or copy) else None
     wanted = set(params.get("open", "").split(","))
-    opened = {e.anchor: loaded.detail(e) for e in everything if e.kind != "choice" and (whole or e.anchor in wanted)}
+    opened = {entry.anchor: loaded.detail(entry) for entry in loaded.foldable() if entry.anchor in wanted}
     turns = talk.turns if talk else ()
     lost = sorted(turn for turn in entries if turn not in (_BEFORE, _AFTER) and turn >= len(turns))
-    previous, following = ("", "") if whole else _neighbours(run, draw.id, at)
+    previous, following = ("", "") if copy else _neighbours(run, draw.id, at)
     return {
         "run": run,
         "draw": draw,
@@ -175,12 +181,12 @@ def values(run: ViewedRun, draw_id: str, params: Mapping[str, str], *, whole: bo
         "before": entries.get(_BEFORE, []),
         "after": entries.get(_AFTER, []),
         "lost": [(turn, entries[turn]) for turn in lost],
-        "totals": totals(everything),
+        "totals": totals(loaded.foldable()),
         "total_of": totals,
         "span": next((event for event in loaded.events if isinstance(event, ItemSpan)), None),
         "models": sorted({s.call.model for s in loaded.steps}),
         "opened": opened,
-        "wanted": set(opened) if not whole else set(),
+        "wanted": set(opened),
         "barrier": barrier,
         "shown_target": _first_shown(talk),
         "previous": previous,
@@ -214,9 +220,21 @@ class Address:
         return f"?{urlencode(params)}" if params else ""
 
 
+def _with(steps: list[Step], comparisons: list[Step]) -> list[Step]:
+    """Steps with each comparison before the rejection that it was made for."""
+    found: list[Step] = []
+    for step in steps:
+        if step.call.call == "user.reject":
+            found += [other for other in comparisons if other.turn == step.turn and other not in found]
+        found.append(step)
+    return found
+
+
 def _turn(loaded: Loaded, talk: Conversation, turn: Turn, at: Address, barrier: Barrier | None) -> TurnView:
     event = rewrites(loaded.events).get(turn.index)
     versions = _versions(turn.text, talk.drafts[turn.index] if turn.index < len(talk.drafts) else turn.text, event)
+    if at.seen:  # the page is long enough then
+        versions = [version for version in versions if version.name == at.text] or versions[:1]
     entries = loaded.entries.get(turn.index, [])
     cards = [loaded.shelf.card(product_id) for product_id in turn.products]
     shows = turn.act == "recommend" or bool(turn.images)

@@ -97,6 +97,11 @@ class Figures:
         return self._thread is not None and self._thread.is_alive()
 
     @property
+    def behind(self) -> bool:
+        """Whether the run's files are not those that were counted last."""
+        return self._sizes() != self._counted
+
+    @property
     def progress(self) -> float:
         """Share of the rows that is counted, in [0, 1]."""
         total = sum(self._sizes()[:2])
@@ -108,7 +113,7 @@ class Figures:
         Args:
             wait: seconds to wait for a count that begins with this; a small run is counted by then.
         """
-        if self.counting or time.monotonic() < self._rest_until or self._sizes() == self._counted:
+        if self.counting or time.monotonic() < self._rest_until or not self.behind:
             return
         self._thread = threading.Thread(target=self._count, name="figures", daemon=True)
         self._thread.start()

@@ -18,6 +18,7 @@ from synth.traces.cost import Cost, Spending
 from synth.view.app import page, run_of
 from synth.view.chart import Column, bar, columns, graph
 from synth.view.figures import Figures, Latency, figures_of, is_running
+from synth.view.page import percent
 from synth.view.run import ViewedRun
 from synth.view.tally import END, START, Tally
 
@@ -82,6 +83,7 @@ def values_of(run: ViewedRun, figures: Figures) -> dict[str, Any]:
             "state": "running" if running else _rest(figures),
             "accepted": max(figures.accepted or 0, tally.accepted),
             "counting": figures.counting,
+            "poll": "every 1s" if figures.counting else "every 4s" if running or figures.behind else "",
             "progress": figures.progress,
             "problem": figures.problem,
             "broken": figures.broken,
@@ -107,16 +109,17 @@ def values_of(run: ViewedRun, figures: Figures) -> dict[str, Any]:
                 "scores": _scores(tally),
                 "latency": _latency(figures.latency),
             },
-            "by_round": list(_hits_by_round(tally)),
             "first_ranks": _first_ranks(tally),
         }
 
 
 def _rest(figures: Figures) -> str:
-    """The state of a run that no process works on; empty while nothing is known."""
+    """The state of a run that no process works on; empty while it is not known."""
     if figures.accepted is None:
         return ""
-    return "finished" if figures.finished and figures.accepted >= (figures.wanted or 0) else "stopped"
+    if figures.finished and figures.accepted >= (figures.wanted or 0):
+        return "finished"
+    return "" if figures.behind else "stopped"
 
 
 def funnel(tally: Tally) -> list[Stage]:
@@ -183,10 +186,11 @@ def _lines(spendings: Mapping[str, Spending], cost: Cost, latency: Mapping[str, 
 
 def _rounds(tally: Tally) -> Markup:
     data = []
-    for number in range(1, max((number for number, _ in tally.rounds), default=0) + 1):
+    for number, hits in _hits_by_round(tally):
         parts = tuple((ending, tally.rounds[number, ending]) for ending, _ in _ENDINGS)
         told = ", ".join(f"{tally.rounds[number, ending]} {name}" for ending, name in _ENDINGS)
-        data.append(Column(str(number), parts, f"Ended at recommendation {number}: {told}"))
+        said = f"Ended at recommendation {number}: {told}. Hits by then: {percent(hits)} of all"
+        data.append(Column(str(number), parts, said, f"{100 * hits:.0f}%"))
     return columns(data, "Conversations by the recommendation they ended at, and how")
 
 

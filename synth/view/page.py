@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,11 @@ class Pages:
         self._environment.globals.update(token=token, static=static_url, runs=list(runs), bundled=not token)
         self._environment.filters.update(count=count, usd=usd, seconds=seconds, percent=percent)
 
+    def compile(self) -> None:
+        """Reads all templates, so that no first page of its kind has to wait for that."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+
     def render(self, template: str, values: Mapping[str, Any], path: str) -> str:
         """
         Args:
@@ -45,7 +51,9 @@ def count(value: float) -> str:
 
 def usd(value: float) -> str:
     """Money: cents where there are some, more digits where there are none."""
-    return f"${value:,.2f}" if value >= 0.1 or not value else f"${value:.2g}" if value < 0.001 else f"${value:.4f}"
+    if value >= 0.1 or value < 1e-9:
+        return f"${value:,.2f}"
+    return f"${value:.{max(4, 1 - math.floor(math.log10(value)))}f}"
 
 
 def seconds(value: float) -> str:

@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Sums over calls."""
+    """Sums over calls, those aside that other conversations share."""
 
     calls: int
     input_tokens: int
@@ -92,7 +92,7 @@ def timeline(steps: Sequence[Step], events: Sequence[Event]) -> dict[int, list[E
 
 
 def totals(entries: Sequence[Entry]) -> Totals:
-    steps = [entry.step for entry in entries if entry.step]
+    steps = [entry.step for entry in entries if entry.step and not entry.step.shared]
     calls = [step.call for step in steps]
     return Totals(
         calls=len(calls),
@@ -166,6 +166,8 @@ def _outcome(step: Step, review: ReviewEvent | None) -> tuple[str, Literal["", "
     if "person_fits" in reply:
         fits = bool(reply["person_fits"] and reply.get("scenario_fits"))
         return _cut(f"{'fits' if fits else 'does not fit'}: {reply.get('reason', '')}"), "good" if fits else "bad"
+    if isinstance(reply.get("differences"), list):
+        return f"{len(reply['differences'])} differences between what was shown and what is in mind", ""
     if isinstance(reply.get("texts"), list):
         return f"{len(reply['texts'])} texts", ""
     if name == "querier.rerank":

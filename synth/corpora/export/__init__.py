@@ -9,16 +9,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from dataclasses import replace as replaced
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from synth import __version__
 from synth.corpora.export.folder import MANIFEST, staged
-from synth.corpora.export.source import Images, Options, Report, RunFacts, Source
+from synth.corpora.export.source import HumanTurn, Images, Judged, Options, Report, RunFacts, Source, Verdict, Word
 from synth.errors import SynthError
 
-__all__ = ["Exporter", "Images", "Options", "Report", "RunFacts", "Source", "export", "exporter", "formats"]
+__all__ = [
+    "Exporter",
+    "HumanTurn",
+    "Images",
+    "Judged",
+    "Options",
+    "Report",
+    "RunFacts",
+    "Source",
+    "Verdict",
+    "Word",
+    "export",
+    "exporter",
+    "formats",
+]
 
 Exporter = Callable[[Source, Path, Options], Report]
 
@@ -58,6 +73,7 @@ def export(source: Source, name: str, out: Path, options: Options, *, replace: b
     write = exporter(name)
     with staged(out, replace=replace) as folder:
         report = write(source, folder, options)
+        report = replaced(report, left_out={**source.left_out, **report.left_out})
         facts = {"format": name, "synth": __version__, "run": source.facts.name, **asdict(options), **asdict(report)}
         text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
         (folder / MANIFEST).write_text(text, "utf-8", newline="\n")

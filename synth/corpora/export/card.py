@@ -111,7 +111,7 @@ def data_card(
             }
         ),
         "## Filters\n",
-        _filters(facts.rejected, left_out or {}, tally.conversations),
+        _filters(facts.rejected, {**source.left_out, **(left_out or {})}, tally.conversations),
         "## Catalogue, pictures and licence\n",
         f"{info.products} products from {info.source} ({info.name}). {_IMAGES[images]} {_licence_note(info.licence)}\n",
         "## Language\n",

@@ -65,6 +65,9 @@ _CONVERSATION: Features = {
     "backstory": _TEXT,
     "requirements": [{"text": _TEXT, "attribute": _TEXT, "value": _TEXT}],
     "scores": {"content_quality": _FLOAT, "logical_fluency": _FLOAT, "user_consistency": _FLOAT},
+    "verdict": _TEXT,
+    "verdicts": [{"annotator": _TEXT, "verdict": _TEXT, "note": _TEXT}],
+    "human_replies": [{"turn": _INT, "act": _TEXT, "annotator": _TEXT, "text": _TEXT}],
     "models": [{"role": _TEXT, "model": _TEXT}],
     "seed": _value("int64"),
     "prompts": _TEXT,
@@ -92,7 +95,8 @@ def write(source: Source, folder: Path, options: Options) -> Report:
     """
     cell = {Images.none: None, Images.links: _TEXT, Images.files: _IMAGE}[options.images]
     pictures = _Pictures(source, options.images)
-    group = groups(source.conversations())
+    # Over all, so that a conversation's split does not depend on what people say of others.
+    group = groups(source.accepted())
     tally, named = Tally(), set[str]()
     features = _CONVERSATION | ({"images": [cell]} if cell else {})
     shards = {name: _Shards(folder / "conversations", name, features) for name in SPLITS}
@@ -201,6 +205,7 @@ def _arrow(feature: Any) -> pa.DataType:
 def _conversation(conversation: Conversation, source: Source, pictures: _Pictures) -> tuple[dict[str, Any], int]:
     profile, provenance = conversation.profile, conversation.provenance
     scenario = source.scenario(profile.scenario_id)
+    judged = source.judged(conversation.id)
     hashes = list(dict.fromkeys(image for turn in conversation.turns for image in turn.images))
     cells = [pictures.cell(image, source.picture(image)) for image in hashes]
     row = {
@@ -217,6 +222,9 @@ def _conversation(conversation: Conversation, source: Source, pictures: _Picture
         "backstory": profile.backstory,
         "requirements": [requirement.model_dump() for requirement in profile.requirements],
         "scores": conversation.scores.model_dump(),
+        "verdict": judged.verdict.value,
+        "verdicts": [word.model_dump() for word in judged.words],
+        "human_replies": [reply.model_dump() for reply in judged.replies],
         "models": _pairs(provenance.models, "role", "model"),
         "seed": provenance.seed,
         "prompts": provenance.prompts,
@@ -270,7 +278,8 @@ def _loading(splits: Mapping[str, int], products: int) -> str:
     note = f"\nToo few conversations for a split of its own: {', '.join(empty)}.\n" if empty else ""
     return f"""\
 - `conversations`: one row a conversation. `turns` are structs (speaker, act, text, the draft before the rewriter,
-  products, picture hashes, retrieval); `images` are its pictures in the order of `image_hashes`.
+  products, picture hashes, retrieval); `images` are its pictures in the order of `image_hashes`. `verdict` is what
+  people say of it (`unjudged` where nobody has), `human_replies` what they wrote for some of its turns.
   Split 8:1:1 by hash; conversations with the same target product or the same person are in one split.
 - `products`: the {products} products that the conversations show or that a search returned.
 {note}

@@ -57,6 +57,9 @@ def write(source: Source, folder: Path, options: Options) -> Report:
             if example is None:
                 left_out["no search"] += 1
                 continue
+            judged = source.judged(conversation.id)
+            example["verdict"] = judged.verdict
+            example["human_replies"] = [reply.model_dump() for reply in judged.replies]
             split = SPLITS[split_of(conversation.id, source.facts.seed)]
             files[split].write(_line(example))
             tally.add(conversation)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.corpora.export.card import Tally, data_card
-from synth.corpora.export.source import Images, Options, Report, Source, link, named_products
+from synth.corpora.export.source import Images, Judged, Options, Report, Source, link, named_products
 from synth.corpora.records import Conversation, Turn
 
 FILE = "messages.jsonl"
@@ -100,10 +100,20 @@ def _metadata(conversation: Conversation, source: Source) -> dict[str, Any]:
             {"id": product_id, "title": source.product(product_id).title} for product_id in _shown(conversation)
         ],
         "scores": conversation.scores.model_dump(),
+        **_judged(source.judged(conversation.id)),
         "seed": conversation.provenance.seed,
         "models": conversation.provenance.models,
         "prompts": conversation.provenance.prompts,
         "synth": conversation.provenance.synth,
+    }
+
+
+def _judged(judged: Judged) -> dict[str, Any]:
+    """All fields in every row: a column has one type."""
+    return {
+        "verdict": judged.verdict,
+        "verdicts": [word.model_dump() for word in judged.words],
+        "human_replies": [reply.model_dump() for reply in judged.replies],
     }
 
 

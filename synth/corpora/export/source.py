@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from synth.corpora.catalogue import Catalogue
 from synth.corpora.export.masking import masked
-from synth.corpora.records import Conversation, Picture, Product, Scenario
+from synth.corpora.records import Conversation, Picture, Product, Record, Scenario
 from synth.errors import SynthError
 
 
@@ -21,6 +23,42 @@ class Images(StrEnum):
     links = "links"
     """Web addresses; for pictures that have none, their path below the run's folder."""
     files = "files"
+
+
+class Verdict(StrEnum):
+    """What people say of a conversation."""
+
+    good = "good"
+    unsure = "unsure"
+    bad = "bad"
+    unjudged = "unjudged"
+
+
+class Word(Record):
+    """One person's verdict on a conversation, or their note."""
+
+    annotator: str
+    """A pseudonym."""
+    verdict: str | None
+    note: str
+
+
+class HumanTurn(Record):
+    """What a person wrote in an agent's place."""
+
+    turn: int
+    act: str
+    annotator: str
+    text: str
+
+
+class Judged(Record):
+    """What people said of one conversation, and wrote for it."""
+
+    verdict: Verdict = Verdict.unjudged
+    """Of all who judged it together."""
+    words: tuple[Word, ...] = ()
+    replies: tuple[HumanTurn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,12 +107,17 @@ class RunFacts:
         return "offline" in self.models.values()
 
 
+_UNJUDGED = Judged()
+
+
 class Source:
     """A run as exporters see it. Texts are masked.
 
     Args:
         conversations: opens the accepted conversations anew, in order.
         images: folders with pictures by content hash, the first that has one counts.
+        judged: what people said, by conversation.
+        verdicts: only conversations of which people say so; None: whatever they say.
     """
 
     def __init__(
@@ -84,6 +127,8 @@ class Source:
         conversations: Callable[[], Iterable[Conversation]],
         scenarios: Iterable[Scenario],
         images: Sequence[Path],
+        judged: Mapping[str, Judged] = MappingProxyType({}),
+        verdicts: Collection[Verdict] | None = None,
     ) -> None:
         self.facts = facts
         self.catalogue = catalogue.info
@@ -93,9 +138,36 @@ class Source:
         self._images = images
         self._pictures = {picture.hash: picture for product in catalogue for picture in product.images}
         self._products: dict[str, Product] = {}
+        self._judged = judged
+        self._verdicts = verdicts
+        self.left_out: Counter[str] = Counter()
+        """Accepted conversations that people's verdicts kept out, by reason; known once all were read."""
 
     def conversations(self) -> Iterator[Conversation]:
+        """Accepted conversations, as far as people's verdicts let them through.
+
+        Raises:
+            SynthError: there is none.
         """
+        self.left_out = Counter()
+        empty = True
+        for conversation in self.accepted():
+            verdict = self._judged.get(conversation.id, _UNJUDGED).verdict
+            if self._verdicts is None or verdict in self._verdicts:
+                empty = False
+                yield conversation
+            else:
+                self.left_out[f"people's verdict: {verdict}"] += 1
+        if empty:
+            wanted = ", ".join(sorted(self._verdicts or ()))
+            raise SynthError(
+                f"{self.facts.name} has no conversation whose verdict is {wanted}.",
+                f"Judge some: `synth view {self.facts.name}`.",
+            )
+
+    def accepted(self) -> Iterator[Conversation]:
+        """All accepted conversations, whatever people say of them.
+
         Raises:
             SynthError: there is none.
         """
@@ -105,6 +177,10 @@ class Source:
             yield masked(conversation)
         if empty:
             raise SynthError(f"{self.facts.name} has no accepted conversation yet.", "Go on with `synth generate`.")
+
+    def judged(self, conversation_id: str) -> Judged:
+        """What people said of a conversation."""
+        return masked(self._judged.get(conversation_id, _UNJUDGED))
 
     def scenario(self, scenario_id: str) -> Scenario:
         """
