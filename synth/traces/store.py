@@ -222,6 +222,7 @@ class RunStore:
 
     def release(self, reservation: Reservation) -> None:
         """Commits what a try without a logged reply cost; nothing is kept of one that cost nothing."""
+        self._reserved = [waiting for waiting in self._reserved if waiting.id != reservation.id]
         try:
             if reservation.usd:
                 self._db.execute(_PUT_RESERVATION, _reservation_row(reservation))
