@@ -35,6 +35,8 @@ from synth.graphs.options import Options
 from synth.traces.judgements import Verdict, add
 from synth.traces.run import RunFolder
 
+pytestmark = pytest.mark.report
+
 EVIL = '</p></style><script>alert(1)</script><img src=x onerror="alert(2)">\' " &amp; {{ 7*7 }}'
 VOID = frozenset("meta link img br input hr line rect".split())
 

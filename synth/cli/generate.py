@@ -145,6 +145,7 @@ def generate(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start anew, even if there is a run with these settings.")
     ] = False,
+    report: Annotated[bool, typer.Option(help="Write report.html once the run is finished.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -191,6 +192,7 @@ def generate(
         per_product=per_product,
         prompts=prompts,
         fresh=fresh,
+        report=report,
         shard=Shard.parse(shard),
         scenarios_from=scenarios_from,
     )

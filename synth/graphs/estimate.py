@@ -116,6 +116,7 @@ def estimate(options: Options, progress: Progress) -> Estimate:
             convs=sample,
             out=Path(folder) / "run",
             fresh=False,
+            report=False,
             shard=Shard(),
             scenarios_from=None,
             llm="offline",

@@ -124,7 +124,7 @@ def generate(options: Options, progress: Progress | None = None, confirm: Confir
         seconds=seconds,
         calls=calls,
         usd=usd,
-        report=_report(run, progress) if options.shard.whole else None,
+        report=_report(run, progress) if options.report and options.shard.whole else None,
     )
 
 

@@ -63,6 +63,8 @@ class Options:
     per_product: int = 25
     prompts: Path | None = None
     fresh: bool = False
+    report: bool = True
+    """Whether a finished run gets its `report.html`."""
     shard: Shard = Shard()
     """The part of the run that is to be made; whole unless said otherwise."""
     scenarios_from: Path | None = None
