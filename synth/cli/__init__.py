@@ -12,7 +12,24 @@ import sys
 import typer
 
 from synth import __version__
-from synth.cli import catalog, check, doctor, export, generate, index, init, judgements, run, stats, trace, view
+from synth.cli import (
+    catalog,
+    check,
+    doctor,
+    eval,
+    export,
+    generate,
+    index,
+    init,
+    judgements,
+    recommend,
+    run,
+    stats,
+    trace,
+    train,
+    train_stages,
+    view,
+)
 from synth.errors import Exit, SynthError
 
 app = typer.Typer(
@@ -33,6 +50,11 @@ app.add_typer(judgements.app, name="judgements")
 app.command("check")(check.check)
 app.command("stats")(stats.stats)
 app.command("export")(export.export)
+train.app.command("distill")(train_stages.distill)
+train.app.command("recommend")(train_stages.recommend)
+app.add_typer(train.app, name="train")
+app.add_typer(eval.app, name="eval")
+app.command("recommend")(recommend.recommend)
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,0 +1,174 @@
+"""Retrievers: what finds candidates for a conversation, and ranks given ones as a baseline.
+
+A retriever is an encoder of `synth.index` over the items' texts, searched exactly. Besides the index's own encoders
+(`bm25`, `minilm`) there are any sentence-transformers model or folder (`st:NAME`) and the embeddings of OpenAI or of a
+server that speaks its protocol (`openai:MODEL`); see `synth.recommender.embedders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from synth.errors import SynthError
+from synth.index.encoders import ENCODERS, Encoder, Progress, make_encoder
+from synth.index.fusion import fuse
+from synth.index.vectors import Mask, QueryVector, Ranking, Vectors
+from synth.recommender.data import RecExample
+from synth.recommender.embedders import NAMED, OpenAIEmbeddings, Sentences
+from synth.recommender.extras import quiet
+from synth.recommender.items import Item
+
+Text: TypeAlias = Literal["title", "description"]
+Report: TypeAlias = Callable[[str, int, int], None]
+_DEPTH = 100
+"""Items that each vector contributes where an encoder gives several."""
+_BATCH = 32
+"""Queries in one pass over the vectors."""
+
+
+class Retriever:
+    """Ranks items by their likeness to a query.
+
+    Args:
+        encoder: what turns texts into vectors.
+        items: all that can be found.
+        text: what an item is found by: its title alone, or also what its first described picture shows.
+        report: called with (encoder, done, in all).
+
+    Raises:
+        SynthError: there are no items, or no item has a text.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        items: Mapping[str, Item],
+        text: Text = "title",
+        report: Report | None = None,
+    ) -> None:
+        self.name = encoder.name
+        self._encoder = encoder
+        self._report = report
+        # Only items with a text can be found; the others would stand before all that fit badly.
+        texts = {item: items[item].title if text == "title" else items[item].text for item in sorted(items)}
+        self.ids = [item for item in texts if texts[item].strip()]
+        if not self.ids:
+            raise SynthError(f"None of the {len(items):,} items has a title.", "Give their metadata with --meta.")
+        self._rows = {item: row for row, item in enumerate(self.ids)}
+        # The index's MiniLM loads its model when it first encodes, with a bar and reports that are nobody's concern.
+        with quiet() if encoder.name == "minilm" else nullcontext():
+            self._vectors: Mapping[str, Vectors] = encoder.encode_items(
+                [texts[item] for item in self.ids], _shown(report)
+            )
+
+    def top(self, queries: Sequence[str], k: int, exclude: Sequence[Collection[str]]) -> list[list[str]]:
+        """The k best items for each query, best first, ties by id; items without any likeness come last.
+
+        Args:
+            exclude: for each query, ids that must not be among them.
+        """
+        masks = [self._mask(out, among=False) for out in exclude]
+        found = []
+        for ranking, mask in zip(self._rank(queries, masks, k), masks, strict=True):
+            rows = ranking.rows.tolist()
+            if len(rows) < k:
+                rest = mask.copy()
+                rest[rows] = False
+                rows += np.flatnonzero(rest)[: k - len(rows)].tolist()
+            found.append([self.ids[row] for row in rows[:k]])
+        return found
+
+    def scores(self, queries: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+        """The likeness of each query's own candidates, by id; 0 for those without a text."""
+        masks = [self._mask(listed, among=True) for listed in candidates]
+        depth = max((len(listed) for listed in candidates), default=1)
+        return [
+            {
+                **dict.fromkeys(listed, 0.0),
+                **dict(zip((self.ids[row] for row in ranking.rows.tolist()), ranking.scores.tolist(), strict=True)),
+            }
+            for ranking, listed in zip(self._rank(queries, masks, depth), candidates, strict=True)
+        ]
+
+    def _mask(self, items: Collection[str], *, among: bool) -> Mask:
+        rows = [self._rows[item] for item in items if item in self._rows]
+        mask: Mask = np.full(len(self.ids), not among)
+        mask[rows] = among
+        return mask
+
+    def _rank(self, queries: Sequence[str], masks: Sequence[Mask], k: int) -> list[Ranking]:
+        ranked: list[Ranking] = []
+        depth = k if len(self._vectors) == 1 else max(k, _DEPTH)
+        # The examples of one conversation ask the same question.
+        encoded: dict[str, Mapping[str, QueryVector]] = {}
+        for start in range(0, len(queries), _BATCH):
+            part = queries[start : start + _BATCH]
+            for query in part:
+                if query not in encoded:
+                    encoded[query] = self._encoder.encode_query(query)
+            allowed, depths = masks[start : start + _BATCH], [depth] * len(part)
+            by_name = {
+                name: vectors.rank([encoded[query][name] for query in part], allowed, depths)
+                for name, vectors in self._vectors.items()
+            }
+            ranked += [
+                fuse({name: rankings[number] for name, rankings in by_name.items()}, "rrf", {}, k)
+                for number in range(len(part))
+            ]
+            if self._report:
+                self._report(f"{self.name}: conversations", len(ranked), len(queries))
+        return ranked
+
+
+def make_retriever(
+    name: str,
+    items: Mapping[str, Item],
+    text: Text = "title",
+    report: Report | None = None,
+    cache: Path | None = None,
+) -> Retriever:
+    """The retriever of that name over these items.
+
+    Args:
+        name: `bm25`, `minilm`, `bge-m3`, `roberta`, `simcse`, `blair`, `st:FOLDER_OR_NAME`, `openai:MODEL`.
+        cache: a file that keeps paid embeddings.
+
+    Raises:
+        SynthError: there is none, what it needs is not installed or not there, or no item has a title.
+    """
+    return Retriever(_encoder(name, cache), items, text, report)
+
+
+def _encoder(name: str, cache: Path | None) -> Encoder:
+    if name in ENCODERS:
+        return make_encoder(name)
+    if name in NAMED:
+        return Sentences(name, *NAMED[name])
+    kind, colon, model = name.partition(":")
+    if colon and model and kind == "st":
+        return Sentences(name, model)
+    if colon and model and kind == "openai":
+        return OpenAIEmbeddings(model, cache)
+    raise SynthError(
+        f"There is no retriever {name!r}.",
+        f"Choose from: {', '.join([*ENCODERS, *(n for n in NAMED if n not in ENCODERS)])}, st:FOLDER_OR_NAME, "
+        "openai:MODEL.",
+    )
+
+
+def rank_candidates(retriever: Retriever, examples: Sequence[RecExample]) -> dict[str, dict[str, float]]:
+    """A run: the likeness of every candidate to its conversation, by example id."""
+    texts = [example.text for example in examples]
+    scored = retriever.scores(texts, [example.candidates for example in examples])
+    return {example.id: scores for example, scores in zip(examples, scored, strict=True)}
+
+
+def _shown(report: Report | None) -> Progress | None:
+    if report is None:
+        return None
+    return lambda name, done, total: report(f"{name}: items", done, total)
