@@ -8,7 +8,7 @@ CONVS ?= 7000
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test test-slow test-llm lint bench clean
+.PHONY: help generate test test-slow test-llm lint bench screenshots clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ lint: $(VENV)/dev  ## ruff and mypy.
 
 bench: $(VENV)/dev  ## Print the benchmarks' figures; minutes each.
 	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: $(VENV)/dev  ## Pictures of every page of synth view, into screenshots/ (needs Chromium; minutes).
+	$(BIN)/python -m benchmarks.screenshots $(ARGS)
 
 clean:  ## Remove the environment and caches; runs and catalogues stay.
 	rm -rf $(VENV) .venv-llm .pytest_cache .mypy_cache .ruff_cache build dist

@@ -1,8 +1,8 @@
 """What `synth view` takes on a run of 7,000 conversations: milliseconds to what one sees, page sizes, memory.
 
-Headless Chromium opens each address; the time is from the order to go there until the wanted thing is visible. An
-empty Starlette page, served by a process of its own, is opened in between: what the browser itself takes. `cold` is a
-fresh server's first answer to a browser without a cache.
+Headless Chromium opens each address; the time is from the order to go there until the wanted thing is visible and
+scripts have run. An empty Starlette page, served by a process of its own, is opened in between: what the browser itself
+takes. `cold` is a fresh server's first answer to a browser without a cache.
 
     python -m benchmarks.bench_view [--run RUN] [--convs 7000] [--rounds 20]
 
@@ -36,7 +36,9 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 async def page(request): return HTMLResponse("<!doctype html><title>empty</title><main><p id=seen>empty</p></main>")
-listener = socket.create_server(("127.0.0.1", 0))
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+listener.bind(("127.0.0.1", 0))
+listener.listen()
 print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
 uvicorn.Server(uvicorn.Config(Starlette(routes=[Route("/", page)]), log_level="error")).run(sockets=[listener])
 """
@@ -77,9 +79,9 @@ def empty() -> Iterator[str]:
 
 
 def opened(page: Page, address: str, seen: str) -> float:
-    """Milliseconds until something is visible at an address."""
+    """Milliseconds until an address is read, its scripts have run, and something in it is visible."""
     began = time.perf_counter()
-    page.goto(address, wait_until="commit")
+    page.goto(address, wait_until="domcontentloaded")  # sooner, Playwright would look for it in ever longer steps
     page.locator(seen).first.wait_for(state="visible")
     return 1e3 * (time.perf_counter() - began)
 
@@ -99,11 +101,9 @@ class Results:
         self._times: dict[str, list[float]] = {}
         self._empty: dict[str, list[float]] = {}
 
-    def take(self, name: str, context: BrowserContext, address: str, seen: str) -> None:
-        page = context.new_page()
+    def take(self, name: str, page: Page, address: str, seen: str) -> None:
         self._empty.setdefault(name, []).append(opened(page, self._base, "#seen"))
         self._times.setdefault(name, []).append(opened(page, address, seen))
-        page.close()
 
     def show(self) -> None:
         for name, times in self._times.items():
@@ -173,22 +173,22 @@ def measure(browser: Browser, run: Path, base: str, rounds: int) -> None:
     results = Results(base)
     for _ in range(rounds):
         with viewed(run) as server, browser.new_context() as context:
-            results.take("list, cold", context, server.url, LIST.seen)
+            results.take("list, cold", context.new_page(), server.url, LIST.seen)
     with viewed(run) as server, browser.new_context() as context:
-        opened(context.new_page(), server.url, LIST.seen)
+        page = context.new_page()
+        opened(page, server.url, LIST.seen)
         idle = peak(server.pid)
         for _ in range(rounds):
-            results.take("list, warm", context, server.url, LIST.seen)
+            results.take("list, warm", page, server.url, LIST.seen)
         for id_ in ids:
-            results.take("conversation", context, f"{server.url}/c/{id_}", ".turn")
+            results.take("conversation", page, f"{server.url}/c/{id_}", ".turn")
         for word in words:
-            results.take("search in turns", context, f"{server.url}/?q={word}", "mark")
+            results.take("search in turns", page, f"{server.url}/?q={word}", "mark")
         for word in words:
-            address = f"{server.url}/?q={word}&in=messages"
-            results.take("search in messages", context, address, "mark, .empty")
-        results.take("run's page, first time", context, f"{server.url}/run", "#funnel")
+            results.take("search in messages", page, f"{server.url}/?q={word}&in=messages", "mark, .empty")
+        results.take("run's page, first time", page, f"{server.url}/run", "#funnel")
         for _ in range(3):
-            results.take("run's page", context, f"{server.url}/run", "#funnel")
+            results.take("run's page", page, f"{server.url}/run", "#funnel")
         results.show()
         sizes(context, server, ids, words)
         if (most := peak(server.pid)) is not None:

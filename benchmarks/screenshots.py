@@ -64,13 +64,23 @@ def shown(run: Path) -> Draw:
     return max(talks, key=worth)
 
 
-def pages(run: Path) -> dict[str, str]:
+def differing(run: Path, other: Path) -> str:
+    """A draw that ended differently in two runs; empty where there is none."""
+    ends = []
+    for path in (run, other):
+        with contextlib.closing(RunReader(path)) as reader:
+            ends.append({draw.id: draw.conversation.ended_by for draw in reader.draws() if draw.conversation})
+    return next((id_ for id_, end in ends[0].items() if ends[1].get(id_, end) != end), "")
+
+
+def pages(runs: list[Path]) -> dict[str, str]:
     """Addresses by name."""
-    draw = shown(run)
+    draw = shown(runs[0])
     talk = draw.conversation
     assert talk is not None
     search = next(turn.index for turn in talk.turns if turn.retrieval)
     step, query = f"c-{search}-search", f"c-{search}-query"
+    other = differing(*runs) or draw.id
     return {
         "list": "/",
         "search": "/?q=blue+coat*&verdict=accepted&sort=-score",
@@ -79,12 +89,13 @@ def pages(run: Path) -> dict[str, str]:
         "conversation": f"/c/{draw.id}",
         "changes": f"/c/{draw.id}?text=diff",
         "steps": f"/c/{draw.id}?open={step},{query}#{step}",
+        "beside": f"/c/{draw.id}?open={step}#t{search}",
         "barrier": f"/c/{draw.id}?seen=both",
         "assistant": f"/c/{draw.id}?seen=assistant",
         "run": "/run",
         "compare": "/compare",
         "scenarios": "/compare?by=scenario",
-        "pair": f"/compare/pair?a={draw.id}&b={draw.id}",
+        "pair": f"/compare/pair?a={other}&b={other}",
         "missing": "/c/c999999",
     }
 
@@ -114,12 +125,13 @@ def shoot(browser: Browser, server: Served, addresses: dict[str, str], out: Path
 
 def for_readme(browser: Browser, server: Served, addresses: dict[str, str]) -> None:
     """The README's two: small files, sharp on a fine screen."""
-    size = {"width": 1200, "height": 860}
+    size = {"width": 1200, "height": 900}
     context = browser.new_context(viewport=size, device_scale_factor=1.5, bypass_csp=True)
     page = context.new_page()
-    for name, address in (("list", addresses["list"]), ("conversation", addresses["steps"])):
+    for name, address in (("list", addresses["list"]), ("conversation", addresses["beside"])):
         page.goto(server.url + address)
         settled(page)
+        page.add_style_tag(content=".judgebar { display: none; }")  # it would cover what the picture is about
         place = DOCS / f"view-{name}.png"
         page.screenshot(path=place)
         with Image.open(place) as picture:
@@ -137,7 +149,7 @@ def main() -> None:
     if reason := missing():
         raise SystemExit(reason)
     with given_or_made(arguments.runs) as runs, viewed(*runs) as server, launched() as browser:
-        addresses = pages(runs[0])
+        addresses = pages(runs)
         if arguments.readme:
             for_readme(browser, server, addresses)
             return

@@ -13,13 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Catalogue", "Options", "Summary", "SynthError", "generate", "open_run"]
+__all__ = ["Catalogue", "Options", "Shard", "Summary", "SynthError", "generate", "merge", "open_run"]
 
 if TYPE_CHECKING:
     from synth.corpora.catalogue import Catalogue
     from synth.errors import SynthError
     from synth.graphs.generation import Summary, generate
+    from synth.graphs.merge import merge
     from synth.graphs.options import Options
+    from synth.graphs.shard import Shard
     from synth.traces.run import RunFolder
 
     open_run = RunFolder.open
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "Catalogue": ("synth.corpora.catalogue", "Catalogue"),
     "Options": ("synth.graphs.options", "Options"),
+    "Shard": ("synth.graphs.shard", "Shard"),
     "Summary": ("synth.graphs.generation", "Summary"),
     "SynthError": ("synth.errors", "SynthError"),
     "generate": ("synth.graphs.generation", "generate"),
+    "merge": ("synth.graphs.merge", "merge"),
     "open_run": ("synth.traces.run", "RunFolder.open"),
 }
 

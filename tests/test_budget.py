@@ -171,6 +171,20 @@ def test_a_waiter_that_is_cancelled_takes_nothing_along(store: RunStore) -> None
     asyncio.run(run())
 
 
+def test_a_reservation_cancelled_while_it_commits_is_none(store: RunStore) -> None:
+    async def run() -> None:
+        budget = Budget(store, 1.0)
+        committing = asyncio.create_task(reserve(budget, 1, 0.9))
+        await asyncio.sleep(0)
+        assert len(budget.open) == 1
+        committing.cancel()
+        await asyncio.wait({committing})
+        other = await reserve(budget, 2, 0.9)
+        assert [r.id for r in store.reservations()] == list(budget.open) == [other.id]
+
+    asyncio.run(run())
+
+
 def test_as_much_of_a_wave_as_the_cap_allows(store: RunStore) -> None:
     async def run() -> None:
         budget = Budget(store, 1.0)

@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ from synth.corpora.catalogue import Catalogue, CatalogueInfo, CatalogueWriter
 from synth.corpora.records import Candidate, Product
 from synth.corpora.summary import summary
 from synth.errors import SynthError
-from synth.index import Index, Searcher, build_index, default_folder
-from synth.index.encoders import ENCODERS, MiniLM
-from synth.index.exact import Search
+from synth.index import Index, Search, Searcher, build_index, default_folder
+from synth.index.encoder import Items
+from synth.index.encoders import ENCODERS
+from synth.index.exact import Exact
 from synth.index.fusion import fuse
+from synth.index.minilm import MiniLM
+from synth.index.parts import Parts
 from synth.index.texts import terms
-from synth.index.vectors import DenseVectors, QueryVector, Ranking, SparseVectors, Vectors
+from synth.index.vectors import DenseVectors, QueryVector, Ranking, SparseVectors, write_dense
 from synth.randomness import rng
 
 COLOURS = ("Red", "Blue", "Green", "Black")
@@ -52,16 +56,16 @@ def garments(count: int) -> list[Product]:
 class Hashed:
     """A dense encoder: the mean of a random vector per term. Alone or together, on any thread, the same bits."""
 
-    name = "hashed"
+    name = frozen = "hashed"
+    names = (name,)
     signature = "hashed 1"
 
-    def encode_items(self, texts: Sequence[str], progress: Any) -> Mapping[str, Vectors]:
-        return {"hashed": DenseVectors(np.stack([self._encode(text) for text in texts]))}
+    def encode_items(self, items: Items, parts: Parts, folder: Path) -> Mapping[str, str]:
+        matrix = np.stack([self._encode(text) for text in items.texts])
+        return {"hashed": write_dense(folder, "hashed", len(matrix), [matrix])}
 
     def encode_query(self, text: str) -> Mapping[str, QueryVector]:
         return {"hashed": self._encode(text)}
-
-    def save(self, folder: Path) -> None: ...
 
     def load(self, folder: Path) -> None: ...
 
@@ -203,9 +207,10 @@ def test_one_ranking_keeps_its_own_scores(index: Index) -> None:
 def test_dense_search_is_exact(catalogue: Catalogue, hashed: None, tmp_path: Path) -> None:
     index = build_index(catalogue, tmp_path / "index", ("hashed",))
     query = Hashed().encode_query("light green shoes")["hashed"]
-    matrix = np.stack([Hashed()._encode(summary(catalogue[item])) for item in index.ids])
+    ids = sorted(product.id for product in catalogue)
+    matrix = np.stack([Hashed()._encode(summary(catalogue[item])) for item in ids])
     cosines = np.round(matrix.astype(np.float64) @ np.asarray(query, dtype=np.float64), 6)
-    wanted = sorted(zip((-cosines).tolist(), index.ids, strict=True))[:20]
+    wanted = sorted(zip((-cosines).tolist(), ids, strict=True))[:20]
     found = index.search("light green shoes", k=20)
     assert [(-candidate.score, candidate.id) for candidate in found] == wanted
 
@@ -310,7 +315,8 @@ def test_closing_leaves_nobody_waiting(both: Index) -> None:
 def test_a_built_index_opens_again_with_the_same_results(index: Index, catalogue: Catalogue) -> None:
     opened = Index.open(default_folder(catalogue), catalogue, ["bm25"])
     assert opened.search("warm black shirt", k=50) == index.search("warm black shirt", k=50)
-    vectors = opened.vectors["bm25"]
+    assert isinstance(opened.driver, Exact)
+    vectors = opened.driver.vectors["bm25"]
     assert isinstance(vectors, SparseVectors)
     assert isinstance(vectors.weights.base, np.memmap), "read into memory instead of mapped"
 
@@ -430,7 +436,7 @@ def test_minilm_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_minilm_encodes_queries_alone_and_on_one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     batches: list[tuple[int, int]] = []
-    torch = types.SimpleNamespace(threads=2)
+    torch = types.SimpleNamespace(threads=2, inference_mode=nullcontext)
     torch.get_num_threads = lambda: torch.threads
     torch.set_num_threads = lambda threads: setattr(torch, "threads", threads)
 
@@ -448,14 +454,15 @@ def test_minilm_encodes_queries_alone_and_on_one_thread(monkeypatch: pytest.Monk
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("importlib.metadata.version", lambda package: "0.1.0")
+    monkeypatch.setattr("synth.index.minilm.loading", lambda name, folder: nullcontext())
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "sentence_transformers", types.SimpleNamespace(SentenceTransformer=Model))
-    catalogue = make_catalogue(tmp_path / "c", garments(600))
+    catalogue = make_catalogue(tmp_path / "c", garments(200))
     steps: list[tuple[str, int, int]] = []
     index = build_index(catalogue, tmp_path / "i", ("minilm",), lambda *step: steps.append(step))
-    assert steps == [("minilm", 512, 600), ("minilm", 600, 600)]
+    assert steps == [("minilm", 128, 200), ("minilm", 200, 200)]
     found = index.search_many([Search("red dress"), Search("warm blue shirt")])
-    assert batches == [(512, 2), (88, 2), (1, 1), (1, 1)] and torch.threads == 2
+    assert batches == [(128, 2), (72, 2), (1, 1), (1, 1)] and torch.threads == 2
     assert catalogue[found[0][0].id].attributes == {"colour": "Red", "type": "Dress"}
 
 

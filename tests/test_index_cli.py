@@ -33,7 +33,7 @@ def run(*args: str | Path) -> Result:
 def test_build_then_search(catalogue: Path) -> None:
     built = run("build", "--catalog", catalogue)
     assert built.exit_code == 0
-    assert f"3 products indexed in 0.0 s: {catalogue / 'index'}" in built.stdout
+    assert f"3 products indexed by bm25 in 0.0 s: {catalogue / 'index'}" in built.stdout
     shown = run("search", "a red dress", "--catalog", catalogue, "-k", "3").stdout
     rows = [line.split() for line in shown.splitlines() if line.strip()[:1].isdigit()]
     assert [row[:2] for row in rows] == [["0", "b2"], ["1", "a1"], ["2", "c3"]]

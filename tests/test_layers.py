@@ -22,6 +22,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ["torch", "transformers", "langgraph", "openai", "anthropic", "numpy", "PIL", "pyarrow", "jinja2", "faker"]
+HEAVY += ["matplotlib", "wordcloud", "fontTools"]
 
 
 def imports(path: Path) -> set[str]:

@@ -21,8 +21,11 @@ from synth.cli import (
     generate,
     index,
     init,
+    judge,
     judgements,
+    merge,
     recommend,
+    report,
     run,
     stats,
     trace,
@@ -43,12 +46,15 @@ app.command("init")(init.init)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(index.app, name="index")
 app.command("generate")(generate.generate)
+run.app.command("merge")(merge.merge)
 app.add_typer(run.app, name="run")
 app.command("view")(view.view)
 app.add_typer(trace.app, name="trace")
+app.command("judge")(judge.judge)
 app.add_typer(judgements.app, name="judgements")
 app.command("check")(check.check)
 app.command("stats")(stats.stats)
+app.command("report")(report.report)
 app.command("export")(export.export)
 train.app.command("distill")(train_stages.distill)
 train.app.command("recommend")(train_stages.recommend)

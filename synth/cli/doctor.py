@@ -34,6 +34,7 @@ def doctor(
     report: dict[str, Any] = {
         "versions": _versions(),
         "parts": _parts(),
+        "encoders": _encoders(),
         "disk": _disk(),
         "keys": _keys(),
         "addresses": _addresses(),
@@ -112,6 +113,13 @@ def _parts() -> dict[str, dict[str, str | None]]:
     return parts
 
 
+def _encoders() -> dict[str, str]:
+    """What keeps each encoder of the index from being used; empty where nothing does."""
+    from synth.index.encoders import availability
+
+    return availability()
+
+
 def _disk() -> dict[str, Any]:
     import shutil
     from pathlib import Path
@@ -150,9 +158,18 @@ def _defaults() -> dict[str, str]:
 
     return {
         "catalogue": setting("catalog", "the drawn sample catalogue"),
-        "index": setting("encoder", "bm25"),
+        "index": _index(setting("encoder", "bm25")),
         "model": setting("llm", "offline"),
     }
+
+
+def _index(stated: str) -> str:
+    """With what `auto` stands for here."""
+    if stated != "auto":
+        return stated
+    from synth.index.encoders import concrete
+
+    return f"auto: {' and '.join(concrete((stated,), 0))}"
 
 
 def _show(report: dict[str, Any]) -> None:
@@ -169,6 +186,8 @@ def _show(report: dict[str, Any]) -> None:
     table.add_row("sqlite", versions["sqlite"])
     for extra, packages in report["parts"].items():
         table.add_row(extra, _part(extra, packages))
+    for name, problem in report["encoders"].items():
+        table.add_row(f"encoder {name}", problem or "ready")
     table.add_row("disk", f"{report['disk']['free_gb']} GB free in {report['disk']['folder']}")
     for name, is_set in report["keys"].items():
         table.add_row(name, "set" if is_set else "not set")

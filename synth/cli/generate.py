@@ -113,7 +113,13 @@ def generate(
     rpm: Annotated[int, typer.Option(help="Calls a minute to one model at most; 0 for no limit.")] = 0,
     tpm: Annotated[int, typer.Option(help="Tokens a minute to one model at most; 0 for no limit.")] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds for one call.")] = 120.0,
-    encoder: Annotated[list[str] | None, typer.Option(help="Encoder of the index: bm25, minilm; may repeat.")] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=MODEL]",
+            help="Encoder of the index: bm25, minilm, bge, bge-hybrid, clip; auto: the best that is here; may repeat.",
+        ),
+    ] = None,
     retrieve: Annotated[int, typer.Option(help="Products retrieved for each recommendation.")] = 10,
     rerank: Annotated[
         Rerank, typer.Option(help="Who picks among them: the model, or the index's order.")
@@ -129,6 +135,13 @@ def generate(
     duplicate: Annotated[float, typer.Option(help="BLEU-4 above which a scenario or backstory is a repeat.")] = 0.6,
     per_product: Annotated[int, typer.Option(help="Conversations per product at most, on average.")] = 25,
     prompts: Annotated[Path | None, typer.Option(help="Folder with prompt files that replace the package's.")] = None,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Make part I of N only; `synth run merge` makes one run of the parts.")
+    ] = "1/1",
+    scenarios_from: Annotated[
+        Path | None,
+        typer.Option(help="Take the scenarios (and captions) of this run of the same settings; for shards of one run."),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start anew, even if there is a run with these settings.")
     ] = False,
@@ -142,6 +155,7 @@ def generate(
     from synth.cli.progress import Bar
     from synth.graphs.generation import generate as run
     from synth.graphs.options import Options
+    from synth.graphs.shard import Shard
 
     options = Options(
         catalog=catalog,
@@ -177,6 +191,8 @@ def generate(
         per_product=per_product,
         prompts=prompts,
         fresh=fresh,
+        shard=Shard.parse(shard),
+        scenarios_from=scenarios_from,
     )
     if dry_run:
         _dry_run(options, quiet=quiet, as_json=as_json)
@@ -211,11 +227,12 @@ def generate(
         "calls": sum(summary.calls.values()),
         "usd": round(summary.usd, 6),
         "seconds": round(summary.seconds, 1),
+        "report": str(summary.report) if summary.report else None,
     }
     if as_json:
         print(json.dumps(facts))
     elif not quiet:
-        _print_summary(facts, offline=llm == "offline")
+        _print_summary(facts, offline=llm == "offline", whole=options.shard.whole)
 
 
 def _dry_run(options: Options, *, quiet: bool, as_json: bool) -> None:
@@ -274,7 +291,7 @@ def _hours(hours: float) -> str:
     return f"{hours:,.0f} h" if hours >= 10 else f"{hours:.1f} h" if hours >= 1 else f"{math.ceil(hours * 60)} min"
 
 
-def _print_summary(facts: dict[str, object], *, offline: bool) -> None:
+def _print_summary(facts: dict[str, object], *, offline: bool, whole: bool) -> None:
     def counts(value: object) -> str:
         assert isinstance(value, dict)
         return ", ".join(f"{n} {name}" for name, n in value.items()) or "none"
@@ -286,7 +303,13 @@ def _print_summary(facts: dict[str, object], *, offline: bool) -> None:
     print(f"  {facts['calls']} model calls in the log, {facts['seconds']} s{money}")
     if offline:
         print("  made by the offline simulator: for tests, first looks, and data whose answer is known")
+    if facts["report"]:
+        print(f"  report: {facts['report']}")
+    elif whole:
+        print("  no report was written: the reason is in run.log; `synth report` tries again")
     print("Next:")
+    if not whole:
+        print("  synth run merge SHARD… --out RUN, once all shards are there")
     print(f"  synth check {facts['run']}")
     print(f"  synth export {facts['run']} --format hf")
     if facts["usd"]:

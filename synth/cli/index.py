@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth.errors import SynthError
+from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
     from synth.corpora.catalogue import Catalogue
@@ -28,21 +28,37 @@ CatalogueFolder = Annotated[Path, typer.Option("--catalog", help="A catalogue's 
 @app.command()
 def build(
     catalog: CatalogueFolder,
-    encoder: Annotated[list[str] | None, typer.Option(help="bm25 or minilm; repeatable.", show_default="bm25")] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=MODEL]",
+            help="bm25, minilm, bge, bge-hybrid or clip, with a folder of weights where these are not in the hub's "
+            "cache; auto: the best that is here; repeatable.",
+            show_default="bm25",
+        ),
+    ] = None,
+    vectors: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE.npy", help="Vectors of your own, a row a product; repeatable."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the index.", show_default="index/ in the catalogue")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Builds the index of a catalogue, replacing an older one."""
+    """Builds the index of a catalogue, replacing an older one; one that was stopped goes on where it was."""
     import time
 
     from synth.cli.progress import Bar
     from synth.corpora.catalogue import Catalogue
     from synth.index import build_index, default_folder
+    from synth.index.arrays import parse_arrays
+    from synth.index.encoders import ENCODERS, concrete
 
     catalogue = Catalogue.open(catalog)
     folder = out or default_folder(catalogue)
+    arrays = parse_arrays(vectors or (), tuple(ENCODERS))
+    encoders = concrete(encoder or ("bm25",), len(catalogue))
     start = time.perf_counter()
     with Bar(quiet=quiet) as bar:
         shown: set[str] = set()
@@ -53,32 +69,57 @@ def build(
                 bar.stage(name, total)
             bar.advance(done)
 
-        build_index(catalogue, folder, tuple(encoder or ("bm25",)), report)
+        try:
+            build_index(catalogue, folder, encoders, report, arrays)
+        except KeyboardInterrupt:
+            raise SynthError(
+                "Stopped. What is encoded is kept.", "Run the same command to go on.", Exit.INTERRUPTED
+            ) from None
     if not quiet:
-        print(f"{len(catalogue):,} products indexed in {time.perf_counter() - start:.1f} s: {folder}")
+        seconds = time.perf_counter() - start
+        print(
+            f"{len(catalogue):,} products indexed by {' and '.join((*encoders, *arrays))} in {seconds:.1f} s: {folder}"
+        )
         print(f'Next: synth index search "red summer dress" --catalog {catalog}')
 
 
 @app.command()
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
     catalog: CatalogueFolder,
+    query: Annotated[str | None, typer.Argument(help="What to look for, in plain words.")] = None,
+    like: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Instead of words: a product to be like; repeatable.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many products.", min=1)] = 10,
     where: Annotated[list[str] | None, typer.Option(help="ATTRIBUTE=VALUE; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="A product id to leave out; repeatable.")] = None,
-    fusion: Annotated[FusionName, typer.Option(help="How several encoders' rankings become one.")] = FusionName.RRF,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An encoder or a vector (bge.dense) of the index; repeatable. Default: all."),
+    ] = None,
+    fusion: Annotated[FusionName, typer.Option(help="How several vectors' rankings become one.")] = FusionName.RRF,
+    rerank: Annotated[bool, typer.Option(help="Rerank the best by multi-vectors, where the index has them.")] = True,
     index: Annotated[
         Path | None, typer.Option(help="Folder of the index.", show_default="index/ in the catalogue")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Shows the best products for a query."""
+    """Shows the best products for a query, or those most like some products."""
     from synth.corpora.catalogue import Catalogue
     from synth.index import Index, default_folder
 
+    if (query is None) == (not like):
+        raise SynthError("A search needs a query or --like ID, one of the two.")
     catalogue = Catalogue.open(catalog)
-    found = Index.open(index or default_folder(catalogue), catalogue).search(
-        query, k, exclude=exclude or (), where=_conditions(where or []), fusion=fusion.value
+    opened = Index.open(index or default_folder(catalogue), catalogue)
+    found = opened.search(
+        query if query is not None else opened.mean(like or (), by),
+        k,
+        exclude=[*(exclude or ()), *(like or ())],
+        where=_conditions(where or []),
+        fusion=fusion.value,
+        by=by,
+        rerank=rerank,
     )
     if json:
         _print_json(catalogue, found)

@@ -57,7 +57,7 @@ def settings(path: Path = SETTINGS) -> dict[str, Any]:
         raise SynthError(
             f"{path} is no valid TOML: {error}.", "Mend it, or make it again with `synth init`."
         ) from error
-    for command in ("generate", "doctor"):  # written as on the command line, base-url = …
+    for command in ("generate", "doctor", "judge", "stats"):  # written as on the command line, base-url = …
         if isinstance(stated.get(command), dict):
             stated[command] = {name.replace("-", "_"): value for name, value in stated[command].items()}
     return stated

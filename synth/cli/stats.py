@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli.plain import line
-from synth.errors import SynthError
+from synth.cli.survey import open_data
+from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from synth.analysis.statistics.table import Table
     from synth.corpora.readers import Data
+    from synth.graphs.labelling import Labels
+    from synth.graphs.options import Options
 
 _WIDTH = 200
 """Columns where the output is no terminal."""
@@ -33,6 +37,26 @@ def stats(
     ] = None,
     tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Tokens of the sample of fixed size.")] = 300_000,
     seed: Annotated[int, typer.Option(help="Of the order in which conversations come into the sample.")] = 0,
+    elements: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="openai:MODEL or anthropic:MODEL finds the elements instead of the rules."),
+    ] = None,
+    elements_turns: Annotated[
+        int, typer.Option(metavar="N", help="Turns of each data set that it labels: whole conversations, drawn.")
+    ] = 1000,
+    base_url: Annotated[
+        str | None,
+        # Its default, from synth.toml, may hold a password.
+        typer.Option(help="Address of an OpenAI-compatible server; it needs no key.", show_default=False),
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(help="Money cap in USD over all that was ever labelled for the first data set.")
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL=IN/OUT", help="Price of a model in USD per million tokens; may repeat."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: a list with an object for each data set.")
     ] = False,
@@ -45,14 +69,22 @@ def stats(
     from synth.analysis.statistics import statistics
     from synth.analysis.statistics.table import markdown
     from synth.analysis.statistics.tables import tables
+    from synth.graphs.options import Options
 
     if as_json and as_markdown:
         raise SynthError("--json and --markdown exclude each other.", "Choose one.")
-    opened = [_open(path, format) for path in data]
+    opened = [open_data(path, format) for path in data]
     names = Counter(one.name for one in opened)
     # Two of the same name are told apart by their paths.
     opened = [replace(one, name=str(one.path)) if names[one.name] > 1 else one for one in opened]
-    found = [statistics(one, tokens=tokens, seed=seed) for one in opened]
+    labels: Sequence[Labels | None] = [None] * len(opened)
+    if elements is not None and elements != "offline":
+        options = Options(llm=elements, seed=seed, base_url=base_url, max_usd=max_usd, prices=tuple(price or ()))
+        labels = _label(opened, elements_turns, options, ask=not (yes or as_json), quiet=as_json)
+    found = [
+        statistics(one, tokens=tokens, seed=seed, labeller=by, labelled=by.labelled if by else None)
+        for one, by in zip(opened, labels, strict=True)
+    ]
     if as_json:
         print(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
     elif as_markdown:
@@ -61,12 +93,19 @@ def stats(
         _print(tables(found))
 
 
-def _open(path: Path, format: str | None) -> Data:
-    """A data set by its path, or a run by its name below `runs/`."""
-    from synth.corpora.readers import read
+def _label(data: list[Data], turns: int, options: Options, *, ask: bool, quiet: bool) -> Sequence[Labels]:
+    """A model's labels of a sample of each data set."""
+    from synth.cli.progress import Bar
+    from synth.cli.survey import confirmer
+    from synth.graphs.labelling import label
 
-    named = Path("runs") / path
-    return read(named if not path.exists() and named.is_dir() else path, format)
+    with Bar(quiet=quiet) as bar:
+        try:
+            return label(data, turns, options, bar, confirmer(bar, ask=ask, quiet=quiet))
+        except KeyboardInterrupt:
+            raise SynthError(
+                "Stopped. What is labelled is kept.", "Run the same command to go on.", Exit.INTERRUPTED
+            ) from None
 
 
 def _print(found: list[Table]) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from synth.graphs.options import Options, resolve
+from synth.graphs.options import Options
 from synth.graphs.progress import Progress
+from synth.graphs.shard import Shard
 from synth.llm.gateway import SHARED
 from synth.llm.provider import Usage
 from synth.llm.structured import schema_text
@@ -93,13 +94,12 @@ def estimate(options: Options, progress: Progress) -> Estimate:
     Raises:
         SynthError: the options are not those of a run that could start.
     """
-    from synth.graphs.generation import find_run, generate, open_catalogue
+    from synth.graphs.generation import generate, open_catalogue, settle
     from synth.graphs.models import open_pictures, open_providers, run_prices, unpriced_models
 
     catalogue = open_catalogue(options, progress)
-    settings = resolve(options, catalogue, Prompts(options.prompts, options.images))
-    run, resumed = find_run(options, settings, catalogue)
-    left = max(options.convs - run.accepted(), 0) if resumed else options.convs
+    options, settings, run, resumed = settle(options, catalogue, Prompts(options.prompts, options.images))
+    left = max(options.wanted - run.accepted(), 0) if resumed else options.wanted
     pictures = open_pictures(catalogue, settings)
     models = settings.model_names()
     names = {call: models[CALLS[call].role] for call in CALLS if CALLS[call].role in models}
@@ -116,6 +116,8 @@ def estimate(options: Options, progress: Progress) -> Estimate:
             convs=sample,
             out=Path(folder) / "run",
             fresh=False,
+            shard=Shard(),
+            scenarios_from=None,
             llm="offline",
             rewriter=None,
             checker=None,

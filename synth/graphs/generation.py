@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from synth import __version__
 from synth.agents.captioner import caption
@@ -19,6 +20,7 @@ from synth.corpora.records import Candidate, Product
 from synth.corpora.summary import compose
 from synth.errors import SynthError
 from synth.graphs.context import asker
+from synth.graphs.decisions import Totals
 from synth.graphs.loop import in_loop, run_until_stopped
 from synth.graphs.models import (
     check_models,
@@ -30,10 +32,12 @@ from synth.graphs.models import (
     unpriced_models,
 )
 from synth.graphs.options import Options, check_options, resolve
-from synth.graphs.pipeline import Pipeline, Totals
+from synth.graphs.pipeline import Pipeline
 from synth.graphs.progress import Progress
-from synth.graphs.settings import Settings
-from synth.index import Index, Searcher, build_index, default_folder
+from synth.graphs.settings import Settings, comparable
+from synth.graphs.shard import scenarios_source, take_scenarios
+from synth.index import Index, Searcher, open_or_build
+from synth.index.encoders import variants
 from synth.llm.gateway import CallFailed, Gateway
 from synth.llm.pricing import Price, parse_prices
 from synth.llm.provider import Provider
@@ -65,6 +69,8 @@ class Summary:
     calls: dict[str, int]
     usd: float
     """Spent on the run over all its starts, lost calls at their worst case."""
+    report: Path | None
+    """None for a shard, or where it could not be written."""
 
 
 def generate(options: Options, progress: Progress | None = None, confirm: Confirm | None = None) -> Summary:
@@ -82,19 +88,24 @@ def generate(options: Options, progress: Progress | None = None, confirm: Confir
     started = time.monotonic()
     catalogue = open_catalogue(options, progress)
     prompts = Prompts(options.prompts, options.images)
-    settings = resolve(options, catalogue, prompts)
-    run, resumed = find_run(options, settings, catalogue)
+    options, settings, run, resumed = settle(options, catalogue, prompts)
+    source = scenarios_source(options.scenarios_from, settings) if options.scenarios_from else None
     prices = _agree(options, settings, catalogue, run, resumed, progress, confirm)
     if not resumed:
         known = {"synth": __version__, "catalogue_name": catalogue.info.name}
-        run.create({**known, **settings.model_dump(mode="json"), **frozen_prices(prices)})
+        part = {} if options.shard.whole else {"shard": str(options.shard)}
+        run.create({**known, **part, **settings.model_dump(mode="json"), **frozen_prices(prices)})
     run.lock()
     try:
         (run.path / "stop").unlink(missing_ok=True)
         with _log_to(run.path / "run.log"), contextlib.closing(run.store(readonly=False)) as store:
             progress.note(f"{'resuming' if resumed else 'starting'} {run.path}")
-            store.set_meta("convs", max(options.convs, store.meta("convs") or 0))
+            progress.note(f"products are found by {' and '.join(settings.encoders)}")
+            store.set_meta("convs", max(options.wanted, store.meta("convs") or 0))
+            store.set_meta("convs_of_all", max(options.convs, store.meta("convs_of_all") or 0))
             run.keep_catalogue(catalogue)
+            if source is not None:
+                take_scenarios(source, run, store, settings)
             work = _bring_about(options, settings, run, store, catalogue, prompts, prices, progress)
             with _span(run, store):
                 totals, usd = run_until_stopped(work, run.path / "stop")
@@ -102,17 +113,37 @@ def generate(options: Options, progress: Progress | None = None, confirm: Confir
             calls = store.call_counts()
     finally:
         run.unlock()
+    seconds = time.monotonic() - started
     return Summary(
         run=run.path,
         resumed=resumed,
         finished=True,
         accepted=totals.accepted,
-        convs=options.convs,
+        convs=options.wanted,
         totals=totals,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         calls=calls,
         usd=usd,
+        report=_report(run, progress) if options.shard.whole else None,
     )
+
+
+def _report(run: RunFolder, progress: Progress) -> Path | None:
+    """Writes the run's report, unless it is there and of the rows that the run has."""
+    from synth.analysis.report import FILE, is_current, write_report
+
+    if is_current(run.path):
+        return run.path / FILE
+    with _log_to(run.path / "run.log"):
+        progress.stage("report", 1)
+        try:
+            path = write_report(run.path)
+        except Exception as error:  # what was made, and perhaps paid, is there all the same
+            logging.getLogger("synth").warning("no report", exc_info=True)
+            progress.note(f"no report was written: {error}")
+            return None
+        progress.advance(1)
+    return path
 
 
 def _agree(
@@ -136,7 +167,7 @@ def _agree(
     providers = open_providers(settings, catalogue, open_pictures(catalogue, settings), options)
     frozen = run.config().get("prices") if resumed else None
     prices = run_prices(settings, providers, options, frozen)
-    left = options.convs - run.accepted() if resumed else options.convs
+    left = options.wanted - run.accepted() if resumed else options.wanted
     if left <= 0 or all(name.provider == "offline" for name in settings.model_names().values()):
         return prices
     in_loop(_check_and_close(settings, providers))
@@ -182,7 +213,7 @@ async def _bring_about(
         progress.watch(gateway)
         if settings.captions:
             catalogue = await _captioned(catalogue, run, gateway, options.in_flight, progress)
-        searcher = Searcher(_index(catalogue, settings.encoders, progress))
+        searcher = Searcher(_index(catalogue, options.encoders, progress))
 
         async def search(query: str, k: int, exclude: Collection[str]) -> list[Candidate]:
             return await searcher.search(query, k, exclude=exclude)
@@ -195,11 +226,35 @@ async def _bring_about(
             gateway,
             search,
             progress,
-            convs=max(options.convs, run.accepted()),
+            convs=max(options.wanted, run.accepted()),
             in_flight=options.in_flight,
             batched=options.mode != "online",
+            shard=options.shard,
         )
         return await pipeline.run(), gateway.budget.spent
+
+
+def settle(options: Options, catalogue: Catalogue, prompts: Prompts) -> tuple[Options, Settings, RunFolder, bool]:
+    """The options with `auto` settled, the run's settings, its folder, and whether it holds a run to go on with.
+
+    `auto` stands for the best encoders on this machine, but a run is gone on with those it was begun with.
+
+    Raises:
+        SynthError: as `resolve` and `find_run`.
+    """
+    settled: list[tuple[Options, Settings, RunFolder, bool]] = []
+    problem: SynthError | None = None
+    for encoders in variants(options.encoders, len(catalogue)):
+        chosen = replace(options, encoders=encoders)
+        settings = resolve(chosen, catalogue, prompts)
+        try:
+            settled.append((chosen, settings, *find_run(chosen, settings, catalogue)))
+        except SynthError as error:
+            problem = problem or error
+    if not settled:
+        assert problem is not None
+        raise problem
+    return next((found for found in settled if found[-1]), settled[0])
 
 
 def find_run(options: Options, settings: Settings, catalogue: Catalogue) -> tuple[RunFolder, bool]:
@@ -214,15 +269,25 @@ def find_run(options: Options, settings: Settings, catalogue: Catalogue) -> tupl
             return run, False
         if options.fresh:
             raise SynthError(f"{options.out} holds a run already.", "Leave out --fresh, or choose another --out.")
-        differing = settings.differences(_comparable(run.config()))
+        config = run.config()
+        if "merged" in config:
+            raise SynthError(
+                f"{options.out} was merged from different runs, and cannot be gone on with.",
+                "Go on with them, and merge them again.",
+            )
+        part = config.get("shard", "1/1")
+        if part != str(options.shard):
+            what = "a whole run" if part == "1/1" else f"shard {part} of a run"
+            raise SynthError(f"{options.out} is {what}.", "Choose another --out, or repeat its --shard.")
+        differing = settings.differences(comparable(config))
         if differing:
             raise SynthError(
                 f"{options.out} is a run with other settings ({', '.join(differing)}).",
                 "Choose another --out, or repeat its settings.",
             )
         return run, True
-    name = f"{_slug(catalogue.info.name)}-{settings.identity()}"
-    found = [run for run in list_runs(options.runs) if run.path.name.startswith(name)]
+    name = f"{_slug(catalogue.info.name)}-{settings.identity()}{options.shard.suffix}"
+    found = [run for run in list_runs(options.runs) if re.fullmatch(rf"{re.escape(name)}(-\d+)?", run.path.name)]
     same = [run for run in found if not (run.path / "variant.jsonl").exists()]
     if same and not options.fresh:
         newest = max(same, key=lambda run: _number(run.path.name, name))
@@ -267,11 +332,16 @@ def open_catalogue(options: Options, progress: Progress) -> Catalogue:
 
 def _index(catalogue: Catalogue, encoders: tuple[str, ...], progress: Progress) -> Index:
     """The catalogue's index, built if there is none for these encoders yet."""
-    folder = default_folder(catalogue)
-    with contextlib.suppress(SynthError):
-        return Index.open(folder, catalogue, encoders)
-    progress.stage("indexing", len(catalogue))
-    return build_index(catalogue, folder, encoders, progress=lambda _, done, total: progress.advance(done))
+    shown = ""
+
+    def report(encoder: str, done: int, total: int) -> None:
+        nonlocal shown
+        if encoder != shown:
+            shown = encoder
+            progress.stage(f"indexing by {encoder}", total)
+        progress.advance(done)
+
+    return open_or_build(catalogue, encoders, report)
 
 
 async def _captioned(
@@ -356,12 +426,6 @@ def _log_to(path: Path) -> Iterator[None]:
             logger.removeHandler(handler)
             logger.propagate = True
         handler.close()
-
-
-def _comparable(config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value for name, value in config.items() if name not in ("format", "synth", "catalogue_name", "prices")
-    }
 
 
 def _slug(name: str) -> str:

@@ -11,7 +11,8 @@ from typing import Literal
 from synth.corpora.catalogue import Catalogue
 from synth.errors import SynthError
 from synth.graphs.settings import ROLES, Settings
-from synth.index.encoders import make_encoder
+from synth.graphs.shard import Shard
+from synth.index.encoders import AUTO, concrete, make_encoder
 from synth.llm.endpoint import public_url
 from synth.llm.provider import ModelName
 from synth.llm.providers import TIMEOUT
@@ -52,6 +53,7 @@ class Options:
     prices: tuple[str, ...] = ()
     """`MODEL=IN/OUT` or `MODEL=IN/CACHED/OUT` each, in USD per million tokens."""
     encoders: tuple[str, ...] = ("bm25",)
+    """`NAME`, `NAME=MODEL` or `auto`; see `synth.index.encoders`."""
     k: int = 10
     rerank: Literal["model", "none"] = "model"
     accept: Literal["fit", "target"] = "fit"
@@ -61,6 +63,15 @@ class Options:
     per_product: int = 25
     prompts: Path | None = None
     fresh: bool = False
+    shard: Shard = Shard()
+    """The part of the run that is to be made; whole unless said otherwise."""
+    scenarios_from: Path | None = None
+    """A run of the same settings whose scenarios are taken."""
+
+    @property
+    def wanted(self) -> int:
+        """Conversations to be made here: the shard's share of `convs`."""
+        return self.shard.share(self.convs)
 
 
 def check_options(options: Options) -> None:
@@ -85,8 +96,12 @@ def check_options(options: Options) -> None:
         raise SynthError("--timeout must be more than 0 s and less than a day.")
     if options.max_usd is not None and not (math.isfinite(options.max_usd) and options.max_usd > 0):
         raise SynthError("--max-usd must be more than 0.")
-    for name in options.encoders:
-        make_encoder(name)
+    options.shard.check()
+    if options.shard.of > options.convs:
+        raise SynthError(f"{options.convs} conversations cannot be made in {options.shard.of} shards.")
+    for spec in options.encoders:
+        if spec != AUTO:
+            make_encoder(spec)
 
 
 def parse_temperatures(values: tuple[str, ...]) -> dict[str, float]:
@@ -137,7 +152,7 @@ def resolve(options: Options, catalogue: Catalogue, prompts: Prompts) -> Setting
         comparisons=options.comparisons,
         base_url=_addresses(models, options.base_url),
         prompts=prompts.hash,
-        encoders=options.encoders,
+        encoders=tuple(make_encoder(spec).frozen for spec in concrete(options.encoders, len(catalogue))),
         k=options.k,
         rerank=options.rerank,
         accept=options.accept,

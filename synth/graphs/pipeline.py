@@ -3,21 +3,20 @@
 A draw has a number; everything random about it comes from (run seed, number). Duplicates and acceptance are decided
 by number. There are never more draws under way than conversations are still missing, so which draws a run makes
 does not depend on how many are in flight, and none is made in vain; in batches, as many more as will be rejected.
+
+A shard makes every n-th draw, and decides on its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
 
 from synth import __version__
 from synth.agents import manager
 from synth.agents import profile as profile_agent
 from synth.agents.dialogue import Dialogue
-from synth.analysis.dedup import Deduplicator
 from synth.corpora.catalogue import Catalogue
 from synth.corpora.records import (
     Candidate,
@@ -31,17 +30,19 @@ from synth.corpora.records import (
 from synth.errors import Exit, SynthError
 from synth.graphs.context import Context, Recorder, Rules, asker, comparer
 from synth.graphs.conversation import MAX_STEPS, conversation_graph
+from synth.graphs.decisions import Decisions, Totals, put_right, read_outcome, read_profile, refuse, verdict
 from synth.graphs.optimizer import optimizer_graph
 from synth.graphs.profiles import Surroundings, profiles_graph
 from synth.graphs.progress import Progress
 from synth.graphs.scenarios import make_scenarios
 from synth.graphs.sequence import Sequence
 from synth.graphs.settings import Settings
+from synth.graphs.shard import Shard
 from synth.llm.gateway import CallFailed, Gateway
 from synth.prompts.cards import Cards
 from synth.randomness import rng
 from synth.traces.events import FilterEvent
-from synth.traces.run import RowWriter, RunFolder, row, write_atomically
+from synth.traces.run import RunFolder, row, write_atomically
 
 Search = Callable[[str, int, Collection[str]], Awaitable[list[Candidate]]]
 _USUAL_PROFILES, _USUAL_REVIEWS = (17, 20), (19, 20)
@@ -49,25 +50,14 @@ _USUAL_PROFILES, _USUAL_REVIEWS = (17, 20), (19, 20)
 _SPARE = 1.64
 """Standard deviations by which these draws are more than what is just expected to do."""
 _MOST_LIVE = 20_000
-_LEAST_YIELD = 0.02
-_YIELD_WINDOW = 400
-"""Draws without one acceptance, or a yield under `_LEAST_YIELD` after as many, after which a run gives up."""
-
-
-@dataclass
-class Totals:
-    """What became of the draws, by filter or ending."""
-
-    accepted: int = 0
-    drawn: int = 0
-    since_accepted: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    endings: Counter[str] = field(default_factory=Counter)
-    turns: int = 0
 
 
 class Pipeline:
-    """One run, in this process."""
+    """One run, or a shard of one, in this process.
+
+    Args:
+        convs: conversations wanted of this shard.
+    """
 
     def __init__(
         self,
@@ -82,6 +72,7 @@ class Pipeline:
         convs: int,
         in_flight: int,
         batched: bool = False,
+        shard: Shard = Shard(),  # noqa: B008
     ) -> None:
         self.run_folder = run
         self.settings = settings
@@ -95,24 +86,23 @@ class Pipeline:
         self.in_flight = in_flight
         self.batched = batched
         """Whether all draws are live at once, those expected to be rejected included, since a wave takes long."""
+        self.shard = shard
         self.cards = Cards(catalogue)
         self.ids = [product.id for product in catalogue if product.images]
         self.targets = list(self.ids)
         rng(settings.seed, "targets").shuffle(self.targets)
-        self.totals = Totals()
         self._profiled = self._passed = self._reviewed = self._good = 0
         """Draws whose profile is decided, and passed; whose conversation has ended, and is good: both in any order."""
         self._news: asyncio.Queue[asyncio.Task[None] | None] = asyncio.Queue()
         """Draws that are decided; None where another may be wanted before."""
         self._working = 0
         """Draws that are not only waiting for the decision on earlier ones."""
-        self._dry = ""
         self.scenarios: list[Scenario] = []
+        numbers = shard.number(0), shard.of
         self._profiles: dict[int, str] = {}
         self._finished: dict[int, str] = {}
-        self._duplicates = Deduplicator(settings.duplicate)
-        self._gate: Sequence[UserProfile | None, str | None] = Sequence(self._decide_profile)
-        self._acceptance: Sequence[Conversation | Rejected, None] = Sequence(self._decide_conversation)
+        self._gate: Sequence[UserProfile | None, str | None] = Sequence(self._decide_profile, *numbers)
+        self._acceptance: Sequence[Conversation | Rejected, None] = Sequence(self._decide_conversation, *numbers)
         self._provenance = Provenance(
             seed=settings.seed, models=settings.models, prompts=gateway.prompts.hash, synth=__version__
         )
@@ -128,19 +118,15 @@ class Pipeline:
             SynthError: it cannot get there; what is done is kept.
         """
         await self._make_scenarios()
-        folder = self.run_folder.path
         self._profiles = self.store.results("profile")
         self._finished = self.store.results("conversation")
-        self._writers = {
-            name: RowWriter(folder / f"{name}.jsonl") for name in ("profiles", "conversations", "rejected")
-        }
+        self.decisions = Decisions(self.run_folder, self.catalogue, self.settings.duplicate, self.convs)
         self.progress.stage("conversations", self.convs)
         try:
             await self._draw_all()
         finally:
-            for writer in self._writers.values():
-                writer.close()
-        return self.totals
+            self.decisions.close()
+        return self.decisions.totals
 
     async def _make_scenarios(self) -> None:
         path = self.run_folder.path / "scenarios.jsonl"
@@ -156,16 +142,17 @@ class Pipeline:
 
     async def _draw_all(self) -> None:
         live: set[asyncio.Task[None]] = set()
-        number = 0
+        drawn = 0
         try:
-            while self.totals.accepted < self.convs:
-                while self._wants_more(number, len(live)):
+            while not self.decisions.enough:
+                while self._wants_more(drawn, len(live)):
+                    number = self.shard.number(drawn)
                     self._check_yield(number)
                     task = asyncio.create_task(self._draw(number))
                     task.add_done_callback(self._news.put_nowait)
                     live.add(task)
                     self._working += 1
-                    number += 1
+                    drawn += 1
                 finished = await self._news.get()
                 if finished is not None:
                     live.discard(finished)
@@ -181,7 +168,7 @@ class Pipeline:
         In batches, as long as those under way are not likely to end in all that is missing.
         """
         if not self.batched:
-            return self._working < self.in_flight and live < self.convs - self.totals.accepted
+            return self._working < self.in_flight and live < self.convs - self.decisions.totals.accepted
         passing = (self._passed + _USUAL_PROFILES[0]) / (self._profiled + _USUAL_PROFILES[1])
         accepted = (self._good + _USUAL_REVIEWS[0]) / (self._reviewed + _USUAL_REVIEWS[1])
         # A profile too few shows after two waves, a conversation too few after dozens: only these are worth spares.
@@ -202,7 +189,7 @@ class Pipeline:
         if isinstance(profile, Rejected):
             return profile
         if number in self._finished:
-            outcome = _read_outcome(self._finished.pop(number))
+            outcome = read_outcome(self._finished.pop(number))
         else:
             outcome = await self._converse(number, profile)
         self._reviewed += 1
@@ -212,18 +199,20 @@ class Pipeline:
     async def _profile(self, number: int) -> UserProfile | Rejected:
         stored = self._profiles.pop(number, None)
         recorder = Recorder(self.store, "profile", number)
-        made = _read_profile(stored) if stored else await self._make_profile(number, recorder)
+        made = read_profile(stored) if stored else await self._make_profile(number, recorder)
         duplicate = await self._gate.offer(number, made if isinstance(made, UserProfile) else None)
         if isinstance(made, Rejected):
             result: UserProfile | Rejected = made
         elif duplicate is not None:
-            result = Rejected(id=made.id, filter="duplicate", reason=duplicate, profile=made)
+            result = refuse(made, duplicate)
         else:
             result = made
-        if not stored:
-            if isinstance(result, Rejected):
-                recorder.append(FilterEvent(filter=result.filter, reason=result.reason))
-            recorder.finish(row(made), _outcome(result))
+        if stored:
+            put_right(self.store, number, stored, result)
+            return result
+        if isinstance(result, Rejected):
+            recorder.append(FilterEvent(filter=result.filter, reason=result.reason))
+        recorder.finish(row(made), verdict(result))
         return result
 
     async def _make_profile(self, number: int, recorder: Recorder) -> UserProfile | Rejected:
@@ -265,7 +254,7 @@ class Pipeline:
             dialogue.events.append(FilterEvent(filter="failed", reason=str(error)))
         else:
             outcome = self._outcome(number, context)
-        recorder.finish(row(outcome), _outcome(outcome))
+        recorder.finish(row(outcome), verdict(outcome))
         return outcome
 
     def _outcome(self, number: int, context: Context) -> Conversation | Rejected:
@@ -296,42 +285,18 @@ class Pipeline:
     def _decide_profile(self, number: int, profile: UserProfile | None) -> str | None:
         """Why the profile repeats an earlier one, if it does. Strictly by number."""
         self._profiled += 1
-        if profile is None:
+        duplicate = self.decisions.profile(profile) if profile else None
+        if profile is None or duplicate is not None:
             self._news.put_nowait(None)
-            return None
-        duplicate = self._duplicates.offer(profile.backstory)
-        if duplicate is None:
+        else:
             self._passed += 1
-            self._writers["profiles"].write(row(profile))
-            return None
-        self._news.put_nowait(None)
-        return f"BLEU-4 {duplicate.bleu:.3f} with an earlier backstory"
+        return duplicate
 
     def _decide_conversation(self, number: int, outcome: Conversation | Rejected) -> None:
-        """Counts and writes an outcome. Strictly by number; what is beyond the wanted number stays in the store."""
-        totals = self.totals
-        if totals.accepted >= self.convs:
-            return
-        totals.drawn += 1
-        if isinstance(outcome, Rejected):
-            totals.rejected[outcome.filter] += 1
-            totals.since_accepted += 1
-            self._judge_yield()
-            self._writers["rejected"].write(row(outcome))
-            return
-        totals.accepted += 1
-        totals.since_accepted = 0
-        totals.endings[outcome.ended_by] += 1
-        totals.turns += len(outcome.turns)
-        self._keep_pictures(outcome)
-        self._writers["conversations"].write(row(outcome))
-        self.progress.advance(totals.accepted)
-
-    def _keep_pictures(self, conversation: Conversation) -> None:
-        shown = {conversation.target_id, *(i for turn in conversation.turns for i in turn.products)}
-        for product_id in sorted(shown):
-            for picture in self.catalogue[product_id].images[:1]:
-                self.run_folder.keep_picture(self.catalogue, picture)
+        """Counts and writes an outcome. Strictly by number."""
+        self.decisions.outcome(outcome)
+        if isinstance(outcome, Conversation):
+            self.progress.advance(self.decisions.totals.accepted)
 
     def _check_yield(self, number: int) -> None:
         """
@@ -339,32 +304,13 @@ class Pipeline:
             SynthError: the filters let nothing, or next to nothing, through.
         """
         draws = 8 * self.settings.per_product * len(self.targets)
-        why = self._dry or (f"{draws} draws were made" if number >= draws else "")
+        why = self.decisions.dry or (f"{draws} draws were made" if number >= draws else "")
         if not why:
             return
-        reasons = ", ".join(f"{n} {name}" for name, n in self.totals.rejected.most_common())
+        totals = self.decisions.totals
+        reasons = ", ".join(f"{n} {name}" for name, n in totals.rejected.most_common())
         raise SynthError(
-            f"Stopped at {self.totals.accepted} of {self.convs} conversations: {why} (rejected so far: {reasons}).",
+            f"Stopped at {totals.accepted} of {self.convs} conversations: {why} (rejected so far: {reasons}).",
             f"What is done is in {self.run_folder.path}; see rejected.jsonl there for the reasons.",
             Exit.LIMIT,
         )
-
-    def _judge_yield(self) -> None:
-        """Notes when too little comes through; by number, so that it does not depend on what is in flight."""
-        totals = self.totals
-        if totals.since_accepted >= _YIELD_WINDOW:
-            self._dry = f"the last {totals.since_accepted} draws were all rejected"
-        elif totals.drawn >= _YIELD_WINDOW and totals.accepted < _LEAST_YIELD * totals.drawn:
-            self._dry = f"only {totals.accepted} of {totals.drawn} draws were accepted"
-
-
-def _outcome(made: UserProfile | Conversation | Rejected) -> str:
-    return made.filter if isinstance(made, Rejected) else "accepted"
-
-
-def _read_profile(body: str) -> UserProfile | Rejected:
-    return Rejected.model_validate_json(body) if '"filter":' in body[:60] else UserProfile.model_validate_json(body)
-
-
-def _read_outcome(body: str) -> Conversation | Rejected:
-    return Rejected.model_validate_json(body) if '"filter":' in body[:60] else Conversation.model_validate_json(body)

@@ -11,14 +11,19 @@ V = TypeVar("V")
 
 
 class Sequence(Generic[T, V]):
-    """Calls `decide(number, value)` strictly by number from 0, each as soon as all before it have been.
+    """Calls `decide(number, value)` strictly by number, each as soon as all before it have been.
 
     `offer` may be called in any order and returns what `decide` said of it.
+
+    Args:
+        first: the first number.
+        step: from one number to the next.
     """
 
-    def __init__(self, decide: Callable[[int, T], V]) -> None:
+    def __init__(self, decide: Callable[[int, T], V], first: int = 0, step: int = 1) -> None:
         self._decide = decide
-        self._next = 0
+        self._next = first
+        self._step = step
         self._waiting: dict[int, tuple[T, asyncio.Future[V]]] = {}
 
     async def offer(self, number: int, value: T) -> V:
@@ -27,7 +32,7 @@ class Sequence(Generic[T, V]):
         while self._next in self._waiting:
             waiting, future = self._waiting.pop(self._next)
             verdict = self._decide(self._next, waiting)
-            self._next += 1
+            self._next += self._step
             if not future.done():
                 future.set_result(verdict)
         return await decided

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,6 +14,10 @@ from synth.prompts.calls import Role
 from synth.prompts.templates import Sight
 
 ROLES: tuple[Role, ...] = ("simulator", "rewriter", "checker", "judge", "captioner")
+
+
+_FACTS = ("format", "synth", "catalogue_name", "prices", "shard", "shards")
+"""What `config.toml` says besides the settings."""
 
 
 class Settings(Record):
@@ -37,6 +42,7 @@ class Settings(Record):
     prompts: str
     """Hash over all prompt files."""
     encoders: tuple[str, ...] = ("bm25",)
+    """Of the index, with a hash of their weights where a user can give others."""
     k: int = 10
     """Products retrieved for each recommendation."""
     rerank: Literal["model", "none"] = "model"
@@ -69,3 +75,8 @@ class Settings(Record):
         """Names of settings in which another run's configuration differs."""
         own = self.model_dump(mode="json")
         return sorted(name for name in own.keys() | other.keys() if own.get(name) != other.get(name))
+
+
+def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in a run's `config.toml`, whatever else it says of the run."""
+    return {name: value for name, value in config.items() if name not in _FACTS}

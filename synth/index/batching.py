@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from synth.corpora.records import Candidate
-from synth.index.exact import Index, Search, Where
+from synth.index.driver import Where
 from synth.index.fusion import Fusion
+from synth.index.index import Given, Index, Search
 
 MOST = 64
 """Searches in one batch."""
@@ -25,7 +26,7 @@ class Searcher:
 
     def __init__(self, index: Index) -> None:
         self.index = index
-        self._dense = any(vectors.kind != "sparse" for vectors in index.vectors.values())
+        self._dense = any(kind != "sparse" for kind in index.driver.kinds.values())
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="synth-index")
         self._waiting: list[tuple[Search, asyncio.Future[list[Candidate]]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -39,19 +40,21 @@ class Searcher:
 
     async def search(
         self,
-        query: str,
+        query: str | Given,
         k: int = 10,
         *,
         exclude: Collection[str] = (),
         where: Where | None = None,
         fusion: Fusion = "rrf",
         weights: Mapping[str, float] | None = None,
+        by: Collection[str] | None = None,
+        rerank: bool = True,
     ) -> list[Candidate]:
         """As `Index.search`."""
-        search = Search(query, k, exclude, where, fusion, weights or {})
+        search = Search(query, k, exclude, where, fusion, weights or {}, by, rerank)
         if not self._dense:
             return self.index.search_many([search])[0]
-        self.index.allowed(search)  # raises for this caller alone, not for its batch
+        self.index.check(search)  # raises for this caller alone, not for its batch
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[Candidate]] = loop.create_future()
         self._waiting.append((search, answer))

@@ -1,4 +1,4 @@
-"""The `exact` index: every item is scored, so recall is 1 and results are the same everywhere.
+"""The `exact` driver: every item is scored, so recall is 1 and results are the same everywhere.
 
 It is a folder of memory-mapped arrays that any number of processes can read. Up to some 250,000 items a query costs
 less than 30 ms; a conversation's turn waits for its model a hundred times as long.
@@ -6,173 +6,124 @@ less than 30 ms; a conversation's turn waits for its model a hundred times as lo
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synth.corpora.catalogue import Catalogue
-from synth.corpora.records import Candidate, Record
+from synth.corpora.records import Candidate
 from synth.errors import SynthError
-from synth.index.encoders import Encoder, make_encoder
-from synth.index.fusion import Fusion, fuse
-from synth.index.texts import VERSION as TEXTS_VERSION
-from synth.index.vectors import DenseVectors, Mask, QueryVector, Ranking, Rows, SparseVectors, Vectors
+from synth.index.driver import DEPTH, Query, Where
+from synth.index.fusion import fuse
+from synth.index.vectors import DenseVectors, Mask, MultiVectors, Ranking, Rows, SparseVectors, Vectors, best
 
-FORMAT = 1
-DEPTH = 100
-"""Items that each vector contributes to a fusion, or more where more are asked for."""
-KINDS: dict[str, type[DenseVectors] | type[SparseVectors]] = {"dense": DenseVectors, "sparse": SparseVectors}
-
-Where = Mapping[str, str | Collection[str]]
-"""Allowed values (any case) by attribute."""
-
-
-class IndexInfo(Record):
-    """What an index says about itself: `index.json`, written last."""
-
-    format: int = FORMAT
-    texts: int = TEXTS_VERSION
-    catalogue: str
-    """Fingerprint of the catalogue it was built for."""
-    encoders: dict[str, str]
-    """Signature by encoder."""
-    vectors: dict[str, str]
-    """Kind by vector."""
+BATCH = 64
+"""Queries that share one pass over the vectors."""
+_KINDS: dict[str, type[DenseVectors] | type[SparseVectors] | type[MultiVectors]] = {
+    "dense": DenseVectors,
+    "sparse": SparseVectors,
+    "multi": MultiVectors,
+}
 
 
-@dataclass(frozen=True)
-class Search:
-    """One search: see `Index.search`."""
+class Exact:
+    """Vectors of a catalogue's items, rows in ascending order of ids."""
 
-    query: str
-    k: int = 10
-    exclude: Collection[str] = ()
-    where: Where | None = None
-    fusion: Fusion = "rrf"
-    weights: Mapping[str, float] = field(default_factory=dict)
+    name = "exact"
 
-
-class Index:
-    """An opened index over a catalogue."""
-
-    def __init__(self, catalogue: Catalogue, encoders: Sequence[Encoder], vectors: Mapping[str, Vectors]) -> None:
+    def __init__(self, catalogue: Catalogue, vectors: Mapping[str, Vectors | MultiVectors]) -> None:
         self.catalogue = catalogue
-        self.encoders = tuple(encoders)
         self.vectors = dict(vectors)
+        self.kinds = {name: stored.kind for name, stored in vectors.items()}
         self.ids = item_ids(catalogue)
         """By row."""
         self._rows = {item: row for row, item in enumerate(self.ids)}
 
     @classmethod
-    def open(cls, folder: Path, catalogue: Catalogue, encoders: Collection[str] | None = None) -> Index:
-        """Opens an index that `build_index` has written.
+    def open(cls, folder: Path, catalogue: Catalogue, kinds: Mapping[str, str]) -> Exact:
+        """Raises OSError, ValueError or KeyError where the files are damaged."""
+        vectors = {name: _KINDS[kind].open(folder, name) for name, kind in kinds.items()}
+        if any(len(stored) != len(catalogue) for stored in vectors.values()):
+            raise ValueError("its vectors are not as many as the products")
+        return cls(catalogue, vectors)
 
-        Args:
-            encoders: which it must have been built with; any where None.
-
-        Raises:
-            SynthError: there is none, it is damaged or half-written, or it was built for another catalogue, with
-                another encoder or by another version.
-        """
-        again = f"Build it again with `synth index build --catalog {catalogue.folder}`."
-        if not (folder / "index.json").is_file():
-            raise SynthError(f"There is no index in {folder}.", again.replace(" again", ""))
-        try:
-            raw = json.loads((folder / "index.json").read_text("utf-8"))
-            if (raw.get("format"), raw.get("texts")) != (FORMAT, TEXTS_VERSION):
-                raise SynthError(f"The index in {folder} was written by another version of synth.", again)
-            info = IndexInfo.model_validate(raw)
-            if info.catalogue != catalogue.info.fingerprint:
-                raise SynthError(f"The index in {folder} was built for another catalogue.", again)
-            if encoders is not None and set(encoders) != set(info.encoders):
-                raise SynthError(
-                    f"The index in {folder} was built with {' and '.join(info.encoders)}, "
-                    f"not {' and '.join(encoders)}.",
-                    " ".join([again[:-2], *(f"--encoder {name}" for name in encoders)]) + "`.",
-                )
-            opened = [make_encoder(name) for name in info.encoders]
-            for encoder in opened:
-                if encoder.signature != info.encoders[encoder.name]:
-                    raise SynthError(
-                        f"The index in {folder} was built with {info.encoders[encoder.name]}, "
-                        f"but {encoder.signature} is installed.",
-                        again,
-                    )
-                encoder.load(folder)
-            vectors = {name: KINDS[kind].open(folder, name) for name, kind in info.vectors.items()}
-            if any(len(stored) != len(catalogue) for stored in vectors.values()):
-                raise ValueError("its vectors are not as many as the products")
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise SynthError(f"The index in {folder} is damaged: {error}.", again) from error
-        return cls(catalogue, opened, vectors)
-
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        exclude: Collection[str] = (),
-        where: Where | None = None,
-        fusion: Fusion = "rrf",
-        weights: Mapping[str, float] | None = None,
-    ) -> list[Candidate]:
-        """The k best products for a query.
-
-        A search by BM25 alone finds only products that share a term with the query; where these are fewer than k,
-        others follow with a score of 0, in the order of their ids.
-
-        Args:
-            exclude: ids that must not be among them.
-            where: only products that have, for each of these attributes, (one of) the given value(s), in any case.
-            fusion: how the rankings of several vectors become one; see `synth.index.fusion.fuse`.
-            weights: by the vector's name; 1 where it has none.
-
-        Returns:
-            Candidates, best first: k of them, or all that are allowed where those are fewer. Scores are those of the
-            vector (BM25, or cosine) where there is one, else fused ones.
-
-        Raises:
-            SynthError: k is below 1, or no product has an attribute that `where` names.
-        """
-        return self.search_many([Search(query, k, exclude, where, fusion, weights or {})])[0]
-
-    def search_many(self, searches: Sequence[Search]) -> list[list[Candidate]]:
-        """The result of each search: exactly what it would be alone."""
-        allowed = [self.allowed(search) for search in searches]
-        encoded = [self._encode(search.query) for search in searches]
-        depth = [search.k if len(self.vectors) == 1 else max(search.k, DEPTH) for search in searches]
-        rankings: list[dict[str, Ranking]] = [{} for _ in searches]
-        for name, vectors in self.vectors.items():
-            ranked = vectors.rank([query[name] for query in encoded], allowed, depth)
-            for by_name, ranking in zip(rankings, ranked, strict=True):
-                by_name[name] = ranking
-        return [
-            self._candidates(fuse(by_name, search.fusion, search.weights, search.k), mask, search.k)
-            for search, by_name, mask in zip(searches, rankings, allowed, strict=True)
-        ]
-
-    def allowed(self, search: Search) -> Mask | None:
-        """Which rows a search may return, or None for all. Raises SynthError as `search` does."""
-        if search.k < 1:
-            raise SynthError(f"{search.k} products were asked for.", "Ask for at least 1.")
-        if not search.exclude and not search.where:
-            return None
-        mask: Mask = np.ones(len(self.ids), dtype=np.bool_)
-        for name, values in (search.where or {}).items():
+    def check(self, where: Where) -> None:
+        """As `Driver.check`."""
+        for name in where:
             if name not in self._attributes:
                 raise SynthError(
                     f"No product has the attribute {name!r}.",
                     f"There are: {', '.join(sorted(self._attributes)) or 'none'}.",
                 )
+
+    def search_many(self, queries: Sequence[Query]) -> list[list[Candidate]]:
+        """As `Driver.search_many`."""
+        return [
+            found for start in range(0, len(queries), BATCH) for found in self._batch(queries[start : start + BATCH])
+        ]
+
+    def items(self, name: str, ids: Sequence[str]) -> NDArray[np.float32]:
+        """As `Driver.items`."""
+        vectors = self.vectors[name]
+        assert isinstance(vectors, DenseVectors)
+        return vectors.matrix[[self._rows[item] for item in ids]]
+
+    def width(self, name: str) -> int:
+        """As `Driver.width`."""
+        vectors = self.vectors[name]
+        assert isinstance(vectors, DenseVectors | MultiVectors)
+        array = vectors.tokens if isinstance(vectors, MultiVectors) else vectors.matrix
+        return int(array.shape[1])
+
+    def _batch(self, queries: Sequence[Query]) -> list[list[Candidate]]:
+        allowed = [self._allowed(query) for query in queries]
+        rankings: list[dict[str, Ranking]] = [{} for _ in queries]
+        for name, vectors in self.vectors.items():
+            asking = [i for i, query in enumerate(queries) if name in query.vectors]
+            if asking and not isinstance(vectors, MultiVectors):
+                asked = [queries[i].vectors[name] for i in asking]
+                depths = [self._depth(queries[i]) for i in asking]
+                ranked = vectors.rank(asked, [allowed[i] for i in asking], depths)
+                for i, ranking in zip(asking, ranked, strict=True):
+                    rankings[i][name] = ranking
+        return [self._candidates(*item) for item in zip(queries, rankings, allowed, strict=True)]
+
+    def _depth(self, query: Query) -> int:
+        """How far down each vector's ranking goes: no further than asked where nothing is fused or reranked."""
+        return query.k if len(query.vectors) == 1 else max(query.k, DEPTH)
+
+    def _candidates(self, query: Query, rankings: Mapping[str, Ranking], allowed: Mask | None) -> list[Candidate]:
+        ranking = fuse(rankings, query.fusion, query.weights, self._depth(query))
+        for name, vectors in self.vectors.items():
+            if isinstance(vectors, MultiVectors) and name in query.vectors:
+                asked = query.vectors[name]
+                assert isinstance(asked, np.ndarray)
+                ranking = best(ranking.rows, vectors.scores(asked, ranking.rows), len(ranking.rows))
+        rows, scores = ranking.rows[: query.k].tolist(), ranking.scores[: query.k].tolist()
+        if len(rows) < query.k:
+            others: Mask = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed.copy()
+            others[rows] = False
+            rows += np.flatnonzero(others)[: query.k - len(rows)].tolist()
+            scores += [min([0.0, *scores[-1:]])] * (len(rows) - len(scores))
+        return [
+            Candidate(id=self.ids[row], rank=rank, score=score)
+            for rank, (row, score) in enumerate(zip(rows, scores, strict=True))
+        ]
+
+    def _allowed(self, query: Query) -> Mask | None:
+        """Which rows may be found, or None for all."""
+        if not query.exclude and not query.where:
+            return None
+        mask: Mask = np.ones(len(self.ids), dtype=np.bool_)
+        for name, values in (query.where or {}).items():
             having: Mask = np.zeros_like(mask)
             for value in [values] if isinstance(values, str) else values:
                 having[self._attributes[name].get(value.casefold(), [])] = True
             mask &= having
-        mask[[self._rows[item] for item in search.exclude if item in self._rows]] = False
+        mask[[self._rows[item] for item in query.exclude if item in self._rows]] = False
         return mask
 
     @cached_property
@@ -186,24 +137,6 @@ class Index:
             name: {value: np.array(rows, dtype=np.int64) for value, rows in values.items()}
             for name, values in found.items()
         }
-
-    def _encode(self, query: str) -> dict[str, QueryVector]:
-        vectors: dict[str, QueryVector] = {}
-        for encoder in self.encoders:
-            vectors.update(encoder.encode_query(query))
-        return vectors
-
-    def _candidates(self, ranking: Ranking, allowed: Mask | None, k: int) -> list[Candidate]:
-        rows, scores = ranking.rows.tolist(), ranking.scores.tolist()
-        if len(rows) < k:
-            others: Mask = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed.copy()
-            others[rows] = False
-            rows += np.flatnonzero(others)[: k - len(rows)].tolist()
-            scores += [0.0] * (len(rows) - len(scores))
-        return [
-            Candidate(id=self.ids[row], rank=rank, score=score)
-            for rank, (row, score) in enumerate(zip(rows, scores, strict=True))
-        ]
 
 
 def item_ids(catalogue: Catalogue) -> list[str]:

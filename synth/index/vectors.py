@@ -5,14 +5,15 @@ Rows are items in ascending order of their ids, so that a tie broken by row is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from synth.index.blas import ONE_BLAS_THREAD
 
 Rows: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float64]
@@ -22,6 +23,8 @@ DIGITS = 6
 """Decimals of a score; what lies below is noise of the arithmetic and decides nothing."""
 MARGIN = 1e-4
 """How far a batched float32 product of unit vectors can be off, generously (about 1e-6 is seen)."""
+_BLOCK = 1024
+"""Rows that are rescored at a time, to bound memory where very many are nearly equal."""
 
 
 class Ranking(NamedTuple):
@@ -40,23 +43,18 @@ class SparseQuery(NamedTuple):
 
 DenseQuery: TypeAlias = NDArray[np.float32]
 """A unit vector."""
-QueryVector: TypeAlias = DenseQuery | SparseQuery
+MultiQuery: TypeAlias = NDArray[np.float32]
+"""A unit vector for each token, shape (tokens, dimensions)."""
+QueryVector: TypeAlias = DenseQuery | SparseQuery | MultiQuery
 
 
 class Vectors(Protocol):
-    """All items' vectors under one name. Multi-vectors, which only rerank, will be another kind of it."""
+    """All items' vectors under one name, to search by."""
 
     kind: str
 
     def __len__(self) -> int:
         """Items."""
-        ...
-
-    def save(self, folder: Path, name: str) -> None: ...
-
-    @classmethod
-    def open(cls, folder: Path, name: str) -> Vectors:
-        """Raises OSError or ValueError where a file is missing or damaged."""
         ...
 
     def rank(self, queries: Sequence[Any], allowed: Sequence[Mask | None], depth: Sequence[int]) -> list[Ranking]:
@@ -71,41 +69,45 @@ class DenseVectors:
 
     Args:
         matrix: shape (items, dimensions), float32.
+        present: which items have a vector, where not all do; the others (zeros) are never found by it.
     """
 
     matrix: NDArray[np.float32]
+    present: Mask | None = None
     kind = "dense"
 
     def __len__(self) -> int:
         return len(self.matrix)
 
-    def save(self, folder: Path, name: str) -> None:
-        np.save(folder / f"{name}.npy", self.matrix)
-
     @classmethod
     def open(cls, folder: Path, name: str) -> DenseVectors:
+        """Raises OSError or ValueError where a file is missing or damaged."""
         matrix = _map(folder / f"{name}.npy")
-        if matrix.ndim != 2:
-            raise ValueError(f"{name}.npy has {matrix.ndim} dimensions")
-        return cls(matrix)
+        present = _map(folder / f"{name}.present.npy") if (folder / f"{name}.present.npy").exists() else None
+        if matrix.ndim != 2 or matrix.dtype != np.float32 or (present is not None and len(present) != len(matrix)):
+            raise ValueError(f"{name}.npy is no matrix of vectors")
+        return cls(matrix, present)
 
     def rank(
         self, queries: Sequence[DenseQuery], allowed: Sequence[Mask | None], depth: Sequence[int]
     ) -> list[Ranking]:
-        # One product reads the matrix once for all queries: memory bandwidth is what exact search costs. With more
-        # than one BLAS thread each, many searching threads bring OpenBLAS to a standstill.
-        with _blas().limit(limits=1, user_api="blas"):
+        # One product reads the matrix once for all queries: memory bandwidth is what exact search costs.
+        with ONE_BLAS_THREAD:
             rough = np.stack(queries) @ self.matrix.T
         return [self._refine(*item) for item in zip(queries, rough, allowed, depth, strict=True)]
 
     def _refine(self, query: DenseQuery, rough: NDArray[np.float32], allowed: Mask | None, depth: int) -> Ranking:
         """Rescores the top items one by one: the product's last bits depend on the batch's shape and the BLAS."""
+        if self.present is not None:
+            allowed = self.present if allowed is None else allowed & self.present
         rows = np.arange(len(rough)) if allowed is None else np.flatnonzero(allowed)
         if len(rows) > depth:
-            near = rough[rows]
+            near = rough if allowed is None else rough[rows]
             rows = rows[near >= np.partition(near, -depth)[-depth] - MARGIN]
         precise = query.astype(np.float64)
-        return best(rows, np.array([(self.matrix[row] * precise).sum() for row in rows.tolist()]), depth)
+        # Each row's sum is its own, in numpy's order, which does not depend on the rows beside it.
+        scores = [(self.matrix[block] * precise).sum(axis=1) for block in _blocks(rows)]
+        return best(rows, np.concatenate(scores) if scores else np.empty(0), depth)
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,16 @@ class SparseVectors:
         np.save(folder / f"{name}.bounds.npy", np.append(self.bounds, self.count))
 
     @classmethod
+    def of_rows(cls, counts: Rows, terms: Rows, weights: NDArray[np.float32], vocabulary: int) -> SparseVectors:
+        """From the terms of one item after the other, `counts` of them each."""
+        items = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        order = np.argsort(terms, kind="stable")  # within a term, items stay in ascending order
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=vocabulary))]).astype(np.int64)
+        return cls(weights[order], items[order], bounds, len(counts))
+
+    @classmethod
     def open(cls, folder: Path, name: str) -> SparseVectors:
+        """Raises OSError or ValueError where a file is missing or damaged."""
         weights, items = _map(folder / f"{name}.weights.npy"), _map(folder / f"{name}.items.npy")
         bounds = _map(folder / f"{name}.bounds.npy")
         if bounds.ndim != 1 or len(bounds) < 2 or not len(weights) == len(items) == bounds[-2]:
@@ -150,6 +161,8 @@ class SparseVectors:
     def _rank(self, query: SparseQuery, allowed: Mask | None, depth: int) -> Ranking:
         # Not through bm25s' own retrieval: its set-up for each call takes longer than the search itself, and it has
         # neither a filter nor an order among equal scores. bincount adds term by term in float64, in the terms' order.
+        known = query.terms < len(self.bounds) - 1
+        query = SparseQuery(query.terms[known], query.weights[known])
         if not len(query.terms):
             return Ranking(np.empty(0, dtype=np.int64), np.empty(0))
         spans = [
@@ -172,6 +185,81 @@ class SparseVectors:
         return best(rows, scores[rows], depth)
 
 
+@dataclass(frozen=True)
+class MultiVectors:
+    """A unit vector for each token of an item, compared token by token; too large to search by, so they only rerank.
+
+    Args:
+        tokens: of all items, shape (tokens, dimensions), float16.
+        bounds: the tokens of item i are `bounds[i]` to `bounds[i + 1]`; shape (items + 1,).
+    """
+
+    tokens: NDArray[np.float16]
+    bounds: Rows
+    kind = "multi"
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @classmethod
+    def open(cls, folder: Path, name: str) -> MultiVectors:
+        """Raises OSError or ValueError where a file is missing or damaged."""
+        tokens, bounds = _map(folder / f"{name}.npy"), _map(folder / f"{name}.bounds.npy")
+        if tokens.ndim != 2 or bounds.ndim != 1 or not len(bounds) or bounds[-1] != len(tokens):
+            raise ValueError(f"the files of {name} do not fit together")
+        return cls(tokens, bounds)
+
+    def scores(self, query: MultiQuery, rows: Rows) -> Scores:
+        """The mean, over the query's tokens, of the likest token's similarity (MaxSim; Khattab and Zaharia, SIGIR
+        2020; BGE-M3 §3.1), for one item after the other."""
+        found = np.zeros(len(rows))
+        precise = query.astype(np.float64)  # what the order of sums changes is then far below the last decimal kept
+        with ONE_BLAS_THREAD:
+            for place, row in enumerate(rows.tolist()):
+                # By way of float32: numpy's conversion from half to double is several times slower.
+                tokens = self.tokens[self.bounds[row] : self.bounds[row + 1]].astype(np.float32).astype(np.float64)
+                if len(tokens) and len(query):
+                    found[place] = (precise @ tokens.T).max(axis=1).mean()
+        return found
+
+
+def write_dense(folder: Path, name: str, count: int, chunks: Iterable[NDArray[np.float32]]) -> str:
+    """Writes unit vectors, chunk by chunk; a row of zeros is an item without one. Returns their kind."""
+    matrix: Any = None
+    present: Mask = np.zeros(count, dtype=np.bool_)
+    start = 0
+    for chunk in chunks:
+        if matrix is None:
+            matrix = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (count, chunk.shape[1]))
+        matrix[start : start + len(chunk)] = chunk
+        present[start : start + len(chunk)] = chunk.any(axis=1)
+        start += len(chunk)
+    if not present.all():
+        np.save(folder / f"{name}.present.npy", present)
+    return DenseVectors.kind
+
+
+def write_multi(folder: Path, name: str, lengths: Rows, chunks: Iterable[NDArray[np.float16]]) -> str:
+    """Writes multi-vectors, `lengths` tokens an item, chunk by chunk. Returns their kind."""
+    tokens: Any = None
+    start = 0
+    for chunk in chunks:
+        if tokens is None:
+            shape = (int(lengths.sum()), chunk.shape[1])
+            tokens = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float16, shape)
+        tokens[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    np.save(folder / f"{name}.bounds.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    return MultiVectors.kind
+
+
+def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """The same directions with length 1; zeros stay."""
+    precise = np.asarray(vectors, dtype=np.float64)
+    lengths = np.linalg.norm(precise, axis=-1, keepdims=True)
+    return (precise / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
 def best(rows: Rows, scores: Scores, depth: int, digits: int = DIGITS) -> Ranking:
     """The `depth` best rows by rounded score, then by row."""
     scores = np.round(scores, digits)
@@ -182,11 +270,8 @@ def best(rows: Rows, scores: Scores, depth: int, digits: int = DIGITS) -> Rankin
     return Ranking(rows[order], scores[order])
 
 
-@cache
-def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-
-    return ThreadpoolController()
+def _blocks(rows: Rows) -> list[Rows]:
+    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
 
 
 def _map(path: Path) -> NDArray[Any]:

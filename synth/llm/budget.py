@@ -73,11 +73,7 @@ class Budget:
         reservation = Reservation(self._next, key, place, call, model, usd)
         self._next += 1
         self.open[reservation.id] = reservation
-        try:
-            await self._store.reserve((reservation,))
-        except BaseException:
-            self._close(reservation)
-            raise
+        await self._commit([reservation])
         return reservation
 
     async def reserve_all(self, tries: Sequence[tuple[bytes, Place, str, str, float]]) -> list[Reservation]:
@@ -97,12 +93,14 @@ class Budget:
             self._next += 1
             self.open[reservation.id] = reservation
             taken.append(reservation)
-        committed = asyncio.ensure_future(self._store.reserve(taken))
+        await self._commit(taken)
+        return taken
+
+    async def _commit(self, taken: Sequence[Reservation]) -> None:
         try:
-            await asyncio.shield(committed)
+            await self._store.reserve(taken)
         except asyncio.CancelledError:
-            # They get committed all the same, and would count as lost although nothing has left.
-            await asyncio.wait({committed})
+            # They would count as lost although nothing has left.
             for reservation in taken:
                 self.fail(reservation, 0.0, "", lost=False)
             raise
@@ -110,7 +108,6 @@ class Budget:
             for reservation in taken:
                 self._close(reservation)
             raise
-        return taken
 
     def settle(self, reservation: Reservation, usd: float) -> None:
         """The reply came and cost this; the log commits it together with the reply."""

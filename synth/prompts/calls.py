@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from synth.corpora.attributes import Wearer
 from synth.corpora.records import Act, Person, Product, Recipient, Requirement, Speaker
@@ -243,15 +243,53 @@ class DifferInput:
 
 
 @dataclass(frozen=True, slots=True)
-class AspectsInput:
+class Talk:
+    """A finished conversation as a reader of a data set finds it."""
+
     lines: tuple[Line, ...]
-    pictures: bool
+    images: tuple[tuple[str, ...], ...]
+    """Hashes of the pictures shown with each line; empty where there are none, or none are to be seen."""
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Each picture once, in the order in which they were shown."""
+        return tuple(dict.fromkeys(image for images in self.images for image in images))
+
+    def told(self, first: int = 1) -> list[tuple[Line, str]]:
+        """Each line with the numbers of its pictures, `2, 3` or empty; the first picture has the number `first`."""
+        numbers = {image: str(number) for number, image in enumerate(self.pictures, first)}
+        return [
+            (line, ", ".join(numbers[image] for image in images))
+            for line, images in zip(self.lines, self.images, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class AspectsInput:
+    talk: Talk
 
 
 @dataclass(frozen=True, slots=True)
 class CompareInput:
-    first: tuple[Line, ...]
-    second: tuple[Line, ...]
+    """Two conversations, and nothing that says whose they are."""
+
+    first: Talk
+    second: Talk
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a conversation."""
+
+    number: int
+    """From 1, over the whole conversation."""
+    speaker: Speaker
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ElementsInput:
+    sentences: tuple[Sentence, ...]
 
 
 # ---- outputs ----------------------------------------------------------------------------------------------------
@@ -359,22 +397,67 @@ class DifferOutput(Output):
     differences: Annotated[list[Difference], Field(max_length=8)]
 
 
-Aspect = Annotated[float, Field(ge=0, le=2)]
+def _in_steps(score: float) -> float:
+    steps = round(score / STEP)
+    if abs(score / STEP - steps) > 1e-6:
+        raise ValueError(f"not in steps of {STEP}")
+    return round(steps * STEP, 2)
+
+
+STEP = 0.05
+"""Between two scores that an aspect can have."""
+Aspect = Annotated[float, Field(ge=0, le=2, description=f"in steps of {STEP}"), AfterValidator(_in_steps)]
 
 
 class AspectsOutput(Output):
-    """The paper's five aspects (MUSE Table 3), 0 to 2 in steps of 0.05; the fifth only where there are pictures."""
+    """The paper's five aspects (MUSE, Table 3), 0 to 2 in steps of 0.05; the fifth only where there are pictures."""
 
-    consistency: Aspect
     naturalness: Aspect
     coherence: Aspect
     informativeness: Aspect
-    image_use: Aspect | None
+    relevance: Aspect
+    image_text: Aspect | None
+
+
+Better = Literal["first", "second", "tie"]
 
 
 class CompareOutput(Output):
-    winner: Literal["first", "second", "tie"]
+    """What people were asked as well (MUSE, Figs. 20 and 21), and the whole."""
+
+    logical: Better
+    informative: Better
+    natural: Better
+    coherent: Better
+    overall: Better
     reason: Text
+
+
+ElementKind = Literal[
+    "greeting",
+    "scenario",
+    "requirement",
+    "question",
+    "picture",
+    "recommendation",
+    "explanation",
+    "understanding",
+    "rejection",
+    "reason",
+    "acceptance",
+    "thanks",
+    "small_talk",
+]
+"""What a sentence of a conversation does (MUSE, Fig. 4)."""
+
+
+class SentenceElements(Output):
+    number: int
+    elements: list[ElementKind]
+
+
+class ElementsOutput(Output):
+    sentences: list[SentenceElements]
 
 
 # ---- the calls --------------------------------------------------------------------------------------------------
@@ -527,8 +610,26 @@ CAPTION = Call(
     lambda i: tuple(picture.hash for picture in i.product.images[:1]),
 )
 LOOK = Call("captioner.look", "staff", "captioner", LookInput, LookOutput, 0.1, lambda i: (i.image,))
-ASPECTS = Call("judge.aspects", "staff", "judge", AspectsInput, AspectsOutput, 0.0)
-COMPARE = Call("judge.compare", "staff", "judge", CompareInput, CompareOutput, 0.0)
+ASPECTS = Call(
+    "judge.aspects",
+    "staff",
+    "judge",
+    AspectsInput,
+    AspectsOutput,
+    # Rounds are to be samples of their own, which they are not at 0 (G-Eval: Liu et al., EMNLP 2023).
+    1.0,
+    lambda i: i.talk.pictures,
+)
+COMPARE = Call(
+    "judge.compare",
+    "staff",
+    "judge",
+    CompareInput,
+    CompareOutput,
+    0.0,
+    lambda i: i.first.pictures + i.second.pictures,
+)
+ELEMENTS = Call("labeller.elements", "staff", "judge", ElementsInput, ElementsOutput, 0.0, max_tokens=3000)
 
 CALLS: dict[str, Call[Any, Any]] = {
     call.name: call
@@ -536,6 +637,8 @@ CALLS: dict[str, Call[Any, Any]] = {
         *(EXPAND, MATCH, BACKSTORY, OUTFIT),
         *(GREET, ASK, RECOMMEND, CHAT_REPLY, QUERY, RERANK),
         *(NEED, ANSWER, JUDGE_FIT, REJECT, DIFFER, ACCEPT, USER_CHAT),
-        *(REWRITE, CHECK, REVIEW, CAPTION, LOOK, ASPECTS, COMPARE),
+        *(REWRITE, CHECK, REVIEW, CAPTION, LOOK, ASPECTS, COMPARE, ELEMENTS),
     )
 }
+MEASURING = frozenset({ASPECTS.name, COMPARE.name, ELEMENTS.name})
+"""Calls that measure finished data: none of them has a part in making any."""

@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError, Templa
 
 from synth.corpora.records import Product
 from synth.errors import SynthError
-from synth.prompts.calls import CALLS, Call, Line, ProductCard, UserView
+from synth.prompts.calls import CALLS, MEASURING, Call, Line, ProductCard, UserView
 
 Sight = Literal["full", "low", "described"]
 """How pictures go out: as they are; small, and only in calls that must look; as a description made once."""
@@ -46,7 +46,10 @@ class Prompts:
     Args:
         folder: the user's prompt files.
         sight: how pictures go out; templates see it as `seen` (this call has pictures attached) and `joined` (two
-            pictures go out as one, side by side).
+            pictures go out as one, side by side) and `sheets` (more than two go out, four to a picture).
+
+    Attributes:
+        hash: over the files that conversations are made with; those that only measure them (`MEASURING`) are left out.
 
     Raises:
         SynthError: a user's file has a name no call has, lacks a part, or is not a valid template.
@@ -69,7 +72,7 @@ class Prompts:
             text = _own(path) if path else _packaged(name)
             self.prompts[name] = _parse(environment, text, str(path or f"{name}.md"))
         digest = hashlib.blake2b(digest_size=8)
-        for name in sorted(self.prompts):
+        for name in sorted(self.prompts.keys() - MEASURING):
             digest.update(f"{name}={self.prompts[name].hash};".encode())
         self.hash = digest.hexdigest()
 
@@ -87,6 +90,7 @@ class Prompts:
             "input": given,
             "seen": bool(images),
             "joined": self._sight == "low" and len(images) == 2,
+            "sheets": self._sight == "low" and len(images) > 2,
         }
         if isinstance(view, UserView):
             variables["persona"] = persona(view)

@@ -110,7 +110,10 @@ class RunFolder:
     def accepted(self) -> int:
         """How many conversations the run has on file."""
         path = self.path / "conversations.jsonl"
-        return path.read_bytes().count(b"\n") if path.is_file() else 0
+        if not path.is_file():
+            return 0
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
     def scenarios(self) -> list[Scenario]:
         return list(read_rows(self.path / "scenarios.jsonl", Scenario))

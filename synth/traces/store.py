@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS results (
     stage TEXT NOT NULL, item INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (stage, item));
 """
 _PUT_RESERVATION = "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_DICTIONARY_KEY = b"dictionary"
+DICTIONARY_KEY = b"dictionary"
 KEY = 16
 """Bytes of a call's key."""
 _GATHER = 0.002
@@ -189,7 +189,7 @@ class RunStore:
         self._waiting: list[asyncio.Future[None]] = []
         self._events: list[tuple[str, int, int, bytes]] = []
         self._stored: set[bytes] = set()
-        self._packer = _Packer(self._dictionary())
+        self._packer = Packer(self._dictionary())
         self._keys = {row[0] for row in self._db.execute("SELECT key FROM calls")} if not readonly else set()
 
     def close(self) -> None:
@@ -222,6 +222,7 @@ class RunStore:
 
     def release(self, reservation: Reservation) -> None:
         """Commits what a try without a logged reply cost; nothing is kept of one that cost nothing."""
+        self._reserved = [waiting for waiting in self._reserved if waiting.id != reservation.id]
         try:
             if reservation.usd:
                 self._db.execute(_PUT_RESERVATION, _reservation_row(reservation))
@@ -262,7 +263,7 @@ class RunStore:
                 self._db.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", list(texts.items()))
                 self._db.executemany(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 24)})", calls)
             if learnt:
-                self._db.execute("INSERT INTO texts VALUES (?, ?)", (_DICTIONARY_KEY, learnt))
+                self._db.execute("INSERT INTO texts VALUES (?, ?)", (DICTIONARY_KEY, learnt))
             if events:
                 self._db.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)", events)
             if settled:
@@ -423,7 +424,7 @@ class RunStore:
         return self._packer.unpack(row[0])
 
     def _dictionary(self) -> bytes:
-        row = self._db.execute("SELECT body FROM texts WHERE hash = ?", (_DICTIONARY_KEY,)).fetchone()
+        row = self._db.execute("SELECT body FROM texts WHERE hash = ?", (DICTIONARY_KEY,)).fetchone()
         return bytes(row[0]) if row else b""
 
 
@@ -441,7 +442,7 @@ def _reservation_row(reservation: Reservation) -> tuple[Any, ...]:
     return (reservation.id, reservation.key, place.stage, place.item, *reservation[3:])
 
 
-class _Packer:
+class Packer:
     """Compresses texts against what a run's first conversations said; prompts and records repeat from call to call.
 
     The first byte of a body says how it is packed: as it is, by itself, or against the dictionary.

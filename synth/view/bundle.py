@@ -115,7 +115,8 @@ class Bundle:
             values = conversation_values(self._viewed, loaded, {}, copy=True)
             texts.append(" ".join(view.turn.text for view in values["turns"]))
             self._page(f"c/{draw_id}.html", "conversation.html", f"/c/{draw_id}", values)
-            self._page(f"c/{draw_id}/seen.html", "seen.html", f"/c/{draw_id}/seen", values)
+            if values["turns"]:
+                self._page(f"c/{draw_id}/seen.html", "seen.html", f"/c/{draw_id}/seen", values)
             for entry in loaded.foldable():
                 path, found = f"/c/{draw_id}/steps/{entry.anchor}", step_values(self._viewed, loaded, entry, {})
                 self._page(f"c/{draw_id}/{entry.anchor}.html", "step.html", path, found)

@@ -112,14 +112,13 @@ async def conversation(request: Request) -> Response:
 
 
 async def step(request: Request) -> Response:
-    """One step: into its fold where HTMX asks, as a page of its own otherwise."""
+    """One step, as a page of its own; a script takes its inside into the fold."""
     run, anchor = run_of(request), request.path_params["anchor"]
     loaded = load(run, request.path_params["id"])
     entry = next((e for e in loaded.foldable() if e.anchor == anchor), None)
     if entry is None:
         raise SynthError(f"{loaded.draw.id} has no step {anchor!r}.")
-    template = "_step.html" if request.headers.get("hx-request") else "step.html"
-    return page(request, template, step_values(run, loaded, entry, request.query_params))
+    return page(request, "step.html", step_values(run, loaded, entry, request.query_params))
 
 
 async def json_copy(request: Request) -> Response:
@@ -234,6 +233,8 @@ def _with(steps: list[Step], comparisons: list[Step]) -> list[Step]:
 def _turn(loaded: Loaded, talk: Conversation, turn: Turn, at: Address, barrier: Barrier | None) -> TurnView:
     event = rewrites(loaded.events).get(turn.index)
     versions = _versions(turn.text, talk.drafts[turn.index] if turn.index < len(talk.drafts) else turn.text, event)
+    if at.seen:  # the page is long enough then
+        versions = [version for version in versions if version.name == at.text] or versions[:1]
     entries = loaded.entries.get(turn.index, [])
     cards = [loaded.shelf.card(product_id) for product_id in turn.products]
     shows = turn.act == "recommend" or bool(turn.images)

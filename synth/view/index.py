@@ -69,6 +69,7 @@ class RunIndex:
         self._judged: tuple[int, int] | None = None
         self._counted: tuple[int, tuple[int, int] | None] = (0, None)
         self._known: dict[Query, tuple[dict[str, list[Value]], int]] = {}
+        self._ordered: tuple[object, list[int]] = (None, [])
 
     def close(self) -> None:
         self._indexer.close()
@@ -119,11 +120,13 @@ class RunIndex:
 
     def neighbours(self, id_: str, query: Query) -> tuple[str | None, str | None]:
         """The ids before and after a draw in the selection; None at its ends, and where it is not part of it."""
-        ids = self.ids(query)
-        if id_ not in ids:
+        numbers = self._order(query)
+        number = int(id_[1:]) if id_[1:].isdecimal() else -1
+        if number not in numbers:
             return None, None
-        place = ids.index(id_)
-        return ids[place - 1] if place else None, ids[place + 1] if place + 1 < len(ids) else None
+        place = numbers.index(number)
+        before, after = numbers[:place][-1:], numbers[place + 1 : place + 2]
+        return f"c{before[0]:06d}" if before else None, f"c{after[0]:06d}" if after else None
 
     def row(self, id_: str) -> Row | None:
         """A draw's row; None if the index has none (yet)."""
@@ -195,6 +198,14 @@ class RunIndex:
     def _version(self) -> int:
         """What another connection writes changes it."""
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def _order(self, query: Query) -> list[int]:
+        """The whole selection, kept for the next question: readers go from one draw of it to the next."""
+        with self._asking(query):
+            key = (query.but(), self._version(), self._judged)
+        if key != self._ordered[0]:
+            self._ordered = key, self._numbers(query, None)
+        return self._ordered[1]
 
     def _numbers(self, query: Query, limit: int | None) -> list[int]:
         with self._asking(query):

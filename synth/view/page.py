@@ -31,6 +31,11 @@ class Pages:
         self._environment.globals.update(token=token, static=static_url, runs=list(runs), bundled=not token)
         self._environment.filters.update(count=count, usd=usd, seconds=seconds, percent=percent)
 
+    def compile(self) -> None:
+        """Reads all templates, so that no first page of its kind has to wait for that."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+
     def render(self, template: str, values: Mapping[str, Any], path: str) -> str:
         """
         Args:

@@ -28,21 +28,34 @@ def serve(runs: Sequence[ViewedRun], port: int, *, open_browser: bool, against: 
     Raises:
         SynthError: the port is taken.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    with contextlib.closing(listener):
-        if os.name != "nt":  # where it would let two servers have the port
-            # A port on which the last connections are still dying is free.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-            listener.listen()
-        except OSError as error:
-            raise SynthError(f"Port {port} is taken.", "Choose another --port, or 0 for a free one.") from error
+    with contextlib.closing(listen(port)) as listener:
+        app = make_app(runs, against)
+        app.state.pages.compile()
         url = f"http://{HOST}:{listener.getsockname()[1]}/"
         print(f"{url}  (Ctrl-C ends it)", flush=True)
         if open_browser:
             threading.Timer(0.3, webbrowser.open, (url,)).start()
-        config = uvicorn.Config(make_app(runs, against), log_level="error", access_log=False, lifespan="off", ws="none")
+        config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", ws="none")
         server = uvicorn.Server(config)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on loopback.
+
+    Raises:
+        SynthError: the port is taken.
+    """
+    # With the protocol named, asyncio sends small packets at once; without, a page may wait 40 ms for the browser.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name != "nt":  # where it would let two servers have the port
+            # A port on which an earlier server's connections are still dying is free.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise SynthError(f"Port {port} is taken.", "Choose another --port, or 0 for a free one.") from error
+    return listener

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Opened
 
+from browser.conftest import Opened
 from tests.support.browser import expect
 
 pytestmark = pytest.mark.browser

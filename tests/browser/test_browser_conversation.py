@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Opened
 
+from browser.conftest import Opened
 from synth.corpora.records import Conversation
 from synth.traces.events import RetrievalEvent, RewriteEvent
 from synth.traces.reader import Draw, RunReader, Step

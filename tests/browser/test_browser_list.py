@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import Opened
 
+from browser.conftest import Opened
 from tests.support.browser import expect
 
 if TYPE_CHECKING:

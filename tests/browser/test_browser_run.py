@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import PHONE, Opened
 
+from browser.conftest import PHONE, Opened
 from synth.traces.cost import read_cost
 from synth.traces.reader import Draw, RunReader
 from synth.view.page import count, usd
-from tests.support.browser import expect
+from tests.support.browser import Served, expect
 
 pytestmark = pytest.mark.browser
 PAGES = (
@@ -129,26 +129,28 @@ _CONTRASTS = """() => [...document.querySelectorAll("main *")].filter(
 })"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark(opened: Opened, runs: tuple[Path, Path], scheme: str) -> None:
+def test_light_and_dark(opened: Opened, served: Served, runs: tuple[Path, Path]) -> None:
+    page = opened("/", color_scheme="light")
     for path in PAGES:
-        page = opened(path.format(*first(runs[0])), color_scheme=scheme)
-        body = page.locator("body")
-        ground = luminance(body.evaluate("body => getComputedStyle(body).backgroundColor"))
-        ink = luminance(body.evaluate("body => getComputedStyle(body).color"))
-        assert (ground > 0.8 and ink < 0.05) if scheme == "light" else (ground < 0.02 and ink > 0.7)
-        faint = set()
-        for name, colour, behind in page.evaluate(_CONTRASTS):
-            low, high = sorted((luminance(colour), luminance(behind)))
-            if (high + 0.05) / (low + 0.05) < 4.5 and "veil" not in str(name):
-                faint.add((name, colour, behind))
-        assert not faint, path
+        page.goto(served.url + path.format(*first(runs[0])))
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            body = page.locator("body")
+            ground = luminance(body.evaluate("body => getComputedStyle(body).backgroundColor"))
+            ink = luminance(body.evaluate("body => getComputedStyle(body).color"))
+            assert (ground > 0.8 and ink < 0.05) if scheme == "light" else (ground < 0.02 and ink > 0.7)
+            faint = set()
+            for name, colour, behind in page.evaluate(_CONTRASTS):
+                low, high = sorted((luminance(colour), luminance(behind)))
+                if (high + 0.05) / (low + 0.05) < 4.5:
+                    faint.add((name, colour, behind))
+            assert not faint, (path, scheme)
 
 
-def test_nothing_is_wider_than_a_phone(opened: Opened, runs: tuple[Path, Path]) -> None:
+def test_nothing_is_wider_than_a_phone(opened: Opened, served: Served, runs: tuple[Path, Path]) -> None:
+    page = opened("/", viewport=PHONE, is_mobile=True, has_touch=True, allow="404")
     for path in (*PAGES, "/?verdict=rejected", "/compare?by=scenario", "/c/c999999"):
-        missing = "404" if "c999999" in path else "nothing"
-        page = opened(path.format(*first(runs[0])), viewport=PHONE, is_mobile=True, has_touch=True, allow=missing)
+        page.goto(served.url + path.format(*first(runs[0])))
         expect(page.locator("main")).to_be_visible()
         page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
         expect(page.locator("details > .waiting")).to_have_count(0)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Opened
 from fixtures import make_catalogue, make_conversation, make_run
 
+from browser.conftest import Opened
 from synth.corpora.catalogue import Catalogue, CatalogueWriter
 from synth.corpora.records import Person, Requirement, Scenario
 from synth.traces.run import RunFolder, row

@@ -5,7 +5,7 @@ and 9 to 12, and what shows how it came about and whom it is about. `docs/statis
 from __future__ import annotations
 
 from synth.analysis.statistics.collect import SAMPLE, SEED, Statistics, Version, statistics
-from synth.analysis.statistics.elements import Context, Element, Labeller, elements, label
+from synth.analysis.statistics.elements import Context, Element, Labelled, Labeller, elements, label
 from synth.analysis.statistics.funnel import Funnel, Stage
 from synth.analysis.statistics.wording import Wording, Words
 
@@ -15,6 +15,7 @@ __all__ = [
     "Context",
     "Element",
     "Funnel",
+    "Labelled",
     "Labeller",
     "Stage",
     "Statistics",

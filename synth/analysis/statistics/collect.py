@@ -9,7 +9,7 @@ from typing import Any
 
 from synth.analysis.diversity import NGram
 from synth.analysis.statistics.acts import Acts
-from synth.analysis.statistics.elements import Elements, Labeller
+from synth.analysis.statistics.elements import Elements, Labelled, Labeller
 from synth.analysis.statistics.funnel import Funnel, read_funnel
 from synth.analysis.statistics.persons import Persons
 from synth.analysis.statistics.products import Kinds, Types
@@ -92,7 +92,12 @@ class Statistics:
 
 
 def statistics(
-    data: Data | Path, *, tokens: int = SAMPLE, seed: int = SEED, labeller: Labeller | None = None
+    data: Data | Path,
+    *,
+    tokens: int = SAMPLE,
+    seed: int = SEED,
+    labeller: Labeller | None = None,
+    labelled: Labelled | None = None,
 ) -> Statistics:
     """The figures of a data set, or of a run's folder.
 
@@ -100,6 +105,7 @@ def statistics(
         tokens: of the sample.
         seed: of the order in which conversations come into the sample.
         labeller: finds the elements in place of the offline rules.
+        labelled: whose labels those are, and of how much.
 
     Raises:
         SynthError: it cannot be read, or there is nothing in it.
@@ -108,7 +114,7 @@ def statistics(
     if tokens < 1:
         raise SynthError(f"A sample of {tokens} tokens is none.", "Give --tokens a number above 0.")
     run = RunFolder.open(data.path) if data.format == "run" else None
-    size, acts, elements = SizeCounter(), Acts(), Elements()
+    size, acts, elements = SizeCounter(), Acts(), Elements(labelled=labelled)
     types, rounds, persons = Types(), Rounds(), Persons()
     tokenizer, kinds = Tokenizer(), Kinds(data.product)
     final, drafts = Texts(tokenizer), Texts(tokenizer)

@@ -5,23 +5,9 @@ Spaces stand for any blank, and an apostrophe for both kinds.
 
 from __future__ import annotations
 
-from typing import Literal
+from synth.prompts.calls import ElementKind
 
-Kind = Literal[
-    "greeting",
-    "scenario",
-    "requirement",
-    "question",
-    "picture",
-    "recommendation",
-    "explanation",
-    "understanding",
-    "rejection",
-    "reason",
-    "acceptance",
-    "thanks",
-    "small_talk",
-]
+Kind = ElementKind
 
 GREETING = (
     r"^(?:hi|hello|hey|hiya|howdy|greetings|welcome|good (?:morning|afternoon|evening|day))\b",

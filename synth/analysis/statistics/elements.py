@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from synth.analysis.statistics import cues
@@ -181,12 +181,29 @@ class Agreement:
         return (self.share - chance) / (1 - chance) if chance < 1 else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What a model has labelled in the rules' place."""
+
+    model: str
+    seed: int
+    """Of the draw."""
+    conversations: int
+    """Drawn and labelled; the others have no elements."""
+    turns: int
+    sentences: int
+    missing: int
+    """Sentences, besides those, that the model gave no element."""
+
+
 @dataclass(slots=True)
 class Elements:
     """The elements of a data set, by kind and role."""
 
     counts: dict[Speaker, Counter[Kind]] = field(default_factory=lambda: {"user": Counter(), "assistant": Counter()})
     agreement: Agreement = field(default_factory=Agreement)
+    labelled: Labelled | None = None
+    """None where the rules did."""
 
     def add(self, turns: Sequence[Utterance], labeller: Labeller | None = None) -> None:
         """Adds a conversation, read by the rules, or by a labeller in their place: then no agreement is counted."""
@@ -205,6 +222,7 @@ class Elements:
     def to_json(self) -> dict[str, Any]:
         return {
             "counts": {role: dict(counts.most_common()) for role, counts in self.counts.items()},
+            "labelled": asdict(self.labelled) if self.labelled else None,
             "agreement": {
                 "turns": self.agreement.turns,
                 "share": self.agreement.share,

@@ -42,6 +42,7 @@ class Persons:
     gender_type: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By gender and the kind of the target."""
     age_type: Counter[tuple[str, str]] = field(default_factory=Counter)
+    gender_age_type: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     professions: Counter[str] = field(default_factory=Counter)
 
     def add(self, buyer: Buyer, kind: str | None) -> None:
@@ -54,6 +55,7 @@ class Persons:
         if kind is not None:
             self.gender_type[gender, kind] += 1
             self.age_type[age, kind] += 1
+            self.gender_age_type[gender, age, kind] += 1
 
     def to_json(self) -> dict[str, Any]:
         ages = {name: place for place, name in enumerate(order())}

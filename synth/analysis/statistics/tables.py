@@ -131,7 +131,16 @@ def _elements(found: Sequence[Statistics]) -> Table:
     rows = _shares(found, counts, lambda s, key: s.elements.total(key.partition(":")[0]))
     rows.sort(key=lambda row: _ROLES.index(row[0].partition(":")[0]))
     agreed = [s for s in found if s.elements.agreement.turns]
-    note = "Of each role's elements, by offline rules."
+    ruled = any(s.elements.labelled is None for s in found)
+    note = f"Of each role's elements{', by offline rules' * ruled}."
+    for s in found:
+        if labelled := s.elements.labelled:
+            note += (
+                f" {name(s)}: by {labelled.model}, in {labelled.turns:,} turns of {labelled.conversations:,} "
+                f"conversations drawn with seed {labelled.seed}."
+            )
+            if labelled.missing:
+                note += f" It gave {labelled.missing:,} sentences no element."
     for s in agreed:
         agreement = s.elements.agreement
         note += (

@@ -63,6 +63,7 @@ class OfflineProvider:
             calls.REVIEW.name: optimizer.review,
             calls.ASPECTS.name: jury.aspects,
             calls.COMPARE.name: jury.compare,
+            calls.ELEMENTS.name: jury.elements,
         }
 
     async def complete(self, request: Request) -> Reply:

@@ -237,8 +237,8 @@ class Staff:
 
     def look(self, given: LookInput, rng: random.Random) -> LookOutput:
         """What the import measured in the picture; this simulator has no eyes of its own."""
-        product = self.shop.pictured[given.image]
-        seen = ", ".join(f"{name} {value}" for name, value in product.visual.items())
+        product = self.shop.pictured.get(given.image)
+        seen = ", ".join(f"{name} {value}" for name, value in product.visual.items()) if product else ""
         return LookOutput(description=f"A picture of one product; {seen or 'nothing about it was measured'}.")
 
     def _scenario_problem(self, card: ProductCard, family: str, scenario: str) -> str | None:

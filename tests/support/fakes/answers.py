@@ -204,15 +204,23 @@ def _look(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
 
 
 def _aspects(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
-    names = ("consistency", "naturalness", "coherence", "informativeness", "image_use")
+    names = ("naturalness", "coherence", "informativeness", "relevance", "image_text")
     answer: dict[str, Any] = {name: draw.randint(16, 40) * 5 / 100 for name in names}
     if "there are no pictures" in ask.texts[0][1]:
-        answer["image_use"] = None
+        answer["image_text"] = None
     return answer
 
 
 def _compare(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
-    return {"winner": draw.choice(("first", "second", "tie")), "reason": "It follows more closely what was said."}
+    names = ("logical", "informative", "natural", "coherent", "overall")
+    better = {name: draw.choice(("first", "second", "tie")) for name in names}
+    return {**better, "reason": "It follows more closely what was said."}
+
+
+def _elements(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
+    kinds = ("question", "requirement", "explanation", "small_talk")
+    numbers = re.findall(r"^(\d+) (?:user|assistant): ", task, re.MULTILINE)
+    return {"sentences": [{"number": int(number), "elements": [draw.choice(kinds)]} for number in numbers]}
 
 
 _BY_FIELDS: dict[frozenset[str], Callable[[Ask, str, Draw], dict[str, Any]]] = {
@@ -230,8 +238,9 @@ _BY_FIELDS: dict[frozenset[str], Callable[[Ask, str, Draw], dict[str, Any]]] = {
     frozenset({"content_quality", "logical_fluency", "user_consistency", "problems"}): _review,
     frozenset({"summary"}): _caption,
     frozenset({"description"}): _look,
-    frozenset({"consistency", "naturalness", "coherence", "informativeness", "image_use"}): _aspects,
-    frozenset({"winner", "reason"}): _compare,
+    frozenset({"naturalness", "coherence", "informativeness", "relevance", "image_text"}): _aspects,
+    frozenset({"logical", "informative", "natural", "coherent", "overall", "reason"}): _compare,
+    frozenset({"sentences"}): _elements,
 }
 
 
