@@ -41,6 +41,7 @@ from synth.recommender.fetching import FAILED, fetch_pictures
 from synth.recommender.items import Item, fetchable, read_items, read_meta
 from synth.recommender.reddit import mask_handles, read_reddit_amazon
 from synth.recommender.retrieval import make_retriever, rank_candidates
+from tests.support.bge import TEXTS, make_bge, make_clip
 
 COLOURS = ["red", "blue", "green", "black", "white", "pink", "grey", "brown", "teal", "gold"]
 
@@ -376,12 +377,34 @@ def test_any_sentence_transformers_folder(tmp_path: Path) -> None:
     from synth.recommender.embedders import Sentences
 
     vectors = [
-        np.asarray(Sentences("x", str(folder), pooling).encode_query("red bag")["x"]) for pooling in ("cls", "mean")
+        np.asarray(Sentences("x", str(folder), pooling).encode_query("red bag")["dense"]) for pooling in ("cls", "mean")
     ]
     assert all(float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-5) for vector in vectors)
     assert np.abs(vectors[0] - vectors[1]).max() > 0.01
-    with pytest.raises(SynthError, match=r"no config\.json"):
+    with pytest.raises(SynthError, match=r"config\.json or modules\.json is missing"):
         make_retriever(f"st:{tmp_path}", items)
+    with pytest.raises(SynthError, match=r"no folder .*nowhere.* Name a folder of weights with st:FOLDER"):
+        make_retriever(f"st:{tmp_path}/nowhere", items)
+
+
+@pytest.mark.parametrize("name", ["bge", "bge-hybrid", "clip"])
+def test_encoders_of_the_index_by_folder(tmp_path: Path, name: str) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("FlagEmbedding", reason="the extra `bge` is not installed")
+    torch.set_num_threads(1)
+    folder = (make_clip if name == "clip" else make_bge)(tmp_path / "model")
+    for n in range(len(TEXTS)):
+        Image.new("RGB", (40, 50), COLOURS[n]).save(tmp_path / f"{n}.png")
+    items = {item_id(n): Item(item_id(n), text, (tmp_path / f"{n}.png",), {}) for n, text in enumerate(TEXTS)}
+    heard: list[tuple[str, int, int]] = []
+    retriever = make_retriever(f"{name}={folder}", items, report=lambda *said: heard.append(said))
+    found = retriever.top(list(TEXTS), 5, [()] * 5)
+    assert all(sorted(ids) == list(items) for ids in found)
+    if name != "clip":  # the same words are the nearest there can be; of pictures a random model knows nothing
+        assert [ids[0] for ids in found] == list(items)
+    assert retriever.name == name and (f"{name}: items", 5, 5) in heard and heard[-1][1:] == (5, 5)
+    scores = retriever.scores([TEXTS[0]], [[item_id(3), item_id(0), "unknown"]])[0]
+    assert scores.keys() == {item_id(3), item_id(0), "unknown"} and scores["unknown"] == 0
 
 
 class _Embeddings(http.server.BaseHTTPRequestHandler):

@@ -42,6 +42,7 @@ app = typer.Typer(
     context_settings={"auto_envvar_prefix": "SYNTH", "help_option_names": ["-h", "--help"]},
     help="Synthesise multimodal shopping conversations with a team of LLM agents, and see how every line came about.",
 )
+# Commands in the order of the work: prepare, generate, look, judge, count, pass on, train, recommend.
 app.command("init")(init.init)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(index.app, name="index")
@@ -57,10 +58,11 @@ app.command("stats")(stats.stats)
 app.command("report")(report.report)
 app.command("export")(export.export)
 train.app.command("distill")(train_stages.distill)
+train.app.command("features")(train.features)
 train.app.command("recommend")(train_stages.recommend)
 app.add_typer(train.app, name="train")
-app.add_typer(eval.app, name="eval")
 app.command("recommend")(recommend.recommend)
+app.add_typer(eval.app, name="eval")
 app.command("doctor")(doctor.doctor)
 
 

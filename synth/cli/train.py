@@ -1,4 +1,7 @@
-"""`synth train`: what comes before and around the two stages; the stages are in `train_stages`."""
+"""`synth train`: what comes before and around the two stages; the stages are in `train_stages`.
+
+`features` stands between the stages, so `synth.cli` adds it to the commands with them.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,6 @@ def describe(
         print(f"Next: synth train distill --data {data} --model {model} --descriptions {out} --out distilled")
 
 
-@app.command()
 def features(
     data: Data,
     model: Model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,14 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.errors import SynthError
-from synth.index.encoders import CHUNK, Progress
-from synth.index.vectors import DenseVectors, QueryVector, Vectors
+from synth.index.encoder import Items
+from synth.index.models import alone, loading, locate, working
+from synth.index.models import require as require_files
+from synth.index.parts import Parts
+from synth.index.vectors import QueryVector, unit, write_dense
 from synth.llm.endpoint import Endpoint
-from synth.recommender.extras import quiet
+from synth.recommender.extras import require
 
 Pooling: TypeAlias = Literal["own", "cls", "mean"]
 """How token vectors become one: as the model's own configuration says, the first, or their mean."""
 
+# BGE-M3 not by `synth.index.bge`, which takes 512 tokens of a text: a tenth of the conversations on Reddit are longer.
 NAMED: dict[str, tuple[str, Pooling]] = {
     "bge-m3": ("BAAI/bge-m3", "own"),
     "roberta": ("FacebookAI/roberta-large", "mean"),
@@ -29,78 +34,85 @@ NAMED: dict[str, tuple[str, Pooling]] = {
 }
 """The published models that LaViC compares with, by name: where they are found and how they pool."""
 
-_REQUEST = 128
-"""Texts in one request for embeddings."""
 _MOST_CHARACTERS = 24_000
 """Of a text sent for embedding, as models take some 8,000 tokens; of a longer one the end is kept, being the newest."""
 
 
-class Sentences:
-    """A sentence-transformers model, by name or folder; vectors of unit length.
+class _Dense(ABC):
+    """One vector of unit length for a text."""
+
+    # Also names files, which a model's own name (a folder, an address) may be unfit for.
+    names: tuple[str, ...] = ("dense",)
+
+    def __init__(self, name: str, signature: str) -> None:
+        self.name = self.frozen = name
+        self.signature = signature
+
+    def encode_items(self, items: Items, parts: Parts, folder: Path) -> Mapping[str, str]:
+        (name,) = self.names
+        stored = parts.encode(name, self.signature, lambda rows: {"dense": self._embed(items.texts[rows])})
+        return {name: write_dense(folder, name, parts.count, (dense for (dense,) in stored.each("dense")))}
+
+    def encode_query(self, text: str) -> Mapping[str, QueryVector]:
+        vector: NDArray[np.float32] = self._embed([text])[0]
+        return dict.fromkeys(self.names, vector)
+
+    def load(self, folder: Path) -> None:  # noqa: B027 (there is nothing to do, for any of them)
+        """Nothing was learnt."""
+
+    @abstractmethod
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape (texts, dimensions)."""
+
+
+class Sentences(_Dense):
+    """A sentence-transformers model, by folder or by its name in the hub's cache on this machine.
 
     Texts longer than the model takes are cut at their end, by the model's own tokenizer.
 
     Args:
         name: what the retriever is called.
-        model: a folder, or a name on a model hub.
+        model: a folder, or a name on a model hub; nothing is fetched.
+
+    Raises:
+        SynthError: sentence-transformers is not installed, or the model is not there or cannot be read.
     """
 
     def __init__(self, name: str, model: str, pooling: Pooling = "own") -> None:
-        self.name = name
-        self.signature = f"{model} {pooling}"
-        self._model = _load(model, pooling)
-
-    def encode_items(self, texts: Sequence[str], progress: Progress | None) -> Mapping[str, Vectors]:
-        parts = []
-        for start in range(0, len(texts), CHUNK):
-            parts.append(self._encode(list(texts[start : start + CHUNK])))
-            if progress:
-                progress(self.name, min(start + CHUNK, len(texts)), len(texts))
-        return {self.name: DenseVectors(np.concatenate(parts))}
+        super().__init__(name, f"{model} {pooling}")
+        self._model = _load(name, model, pooling)
 
     def encode_query(self, text: str) -> Mapping[str, QueryVector]:
-        vector: NDArray[np.float32] = self._encode([text])[0]
-        return {self.name: vector}
+        with alone():
+            return super().encode_query(text)
 
-    def save(self, folder: Path) -> None:
-        """Nothing is learnt."""
-
-    def load(self, folder: Path) -> None:
-        """Nothing was learnt."""
-
-    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = self._model.encode(
-            texts, batch_size=32, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        with working():
+            vectors: NDArray[np.float32] = self._model.encode(
+                list(texts), batch_size=32, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+            )
         return vectors.astype(np.float32)
 
 
-def _load(model: str, pooling: Pooling) -> Any:
+def _load(name: str, model: str, pooling: Pooling) -> Any:
+    require("minilm", "sentence_transformers", "torch")
     try:
+        folder = locate(name, model)
+    except SynthError as error:
+        fix = "Name a folder of weights with st:FOLDER, or fetch a model with `hf download ORGANISATION/NAME`."
+        raise SynthError(error.what, fix) from error
+    require_files(name, folder, [("config.json", "modules.json")])
+    with loading(name, folder):
         library = importlib.import_module("sentence_transformers")
-    except ImportError as error:
-        raise SynthError(
-            "This retriever needs sentence-transformers, which is not installed.",
-            "Install it with `pip install 'synth-crs[minilm]'`, or use bm25.",
-        ) from error
-    if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
-        raise SynthError(f"{model} is not a model's folder: it has no config.json.")
-    try:
-        with quiet():
-            if pooling == "own":
-                return library.SentenceTransformer(model)
-            parts = importlib.import_module("sentence_transformers.models")
-            words = parts.Transformer(model)
-            pooled = parts.Pooling(words.get_word_embedding_dimension(), pooling_mode=pooling)
-            return library.SentenceTransformer(modules=[words, pooled])
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SynthError(
-            f"The model {model} cannot be loaded: {str(error).splitlines()[0]}",
-            "Name a folder with st:FOLDER, or a model that can be downloaded.",
-        ) from error
+        if pooling == "own":
+            return library.SentenceTransformer(str(folder), local_files_only=True)
+        parts = importlib.import_module("sentence_transformers.models")
+        words = parts.Transformer(str(folder))
+        pooled = parts.Pooling(words.get_word_embedding_dimension(), pooling_mode=pooling)
+        return library.SentenceTransformer(modules=[words, pooled])
 
 
-class OpenAIEmbeddings:
+class OpenAIEmbeddings(_Dense):
     """Embeddings from OpenAI, or from a server of the same protocol (`OPENAI_BASE_URL`); vectors of unit length.
 
     Args:
@@ -109,8 +121,7 @@ class OpenAIEmbeddings:
     """
 
     def __init__(self, model: str, cache: Path | None = None) -> None:
-        self.name = f"openai:{model}"
-        self.signature = self.name
+        super().__init__(f"openai:{model}", f"openai:{model}")
         self.tokens = 0
         """Paid so far, as the server counts them."""
         self._model = model
@@ -127,25 +138,7 @@ class OpenAIEmbeddings:
         self._store = sqlite3.connect(cache or ":memory:")
         self._store.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL)")
 
-    def encode_items(self, texts: Sequence[str], progress: Progress | None) -> Mapping[str, Vectors]:
-        parts = []
-        for start in range(0, len(texts), _REQUEST):
-            parts.append(self._embed(list(texts[start : start + _REQUEST])))
-            if progress:
-                progress(self.name, min(start + _REQUEST, len(texts)), len(texts))
-        return {self.name: DenseVectors(np.concatenate(parts))}
-
-    def encode_query(self, text: str) -> Mapping[str, QueryVector]:
-        return {self.name: self._embed([text])[0]}
-
-    def save(self, folder: Path) -> None:
-        """Nothing is learnt."""
-
-    def load(self, folder: Path) -> None:
-        """Nothing was learnt."""
-
-    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (texts, dimensions)."""
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         texts = [text[-_MOST_CHARACTERS:] or " " for text in texts]
         keys = [self._key(text) for text in texts]
         found = {key: vector for key in keys if (vector := self._known(key)) is not None}
@@ -169,8 +162,8 @@ class OpenAIEmbeddings:
         if len(reply.data) != len(texts):
             raise SynthError(f"{self._place} gave {len(reply.data)} embeddings for {len(texts)} texts.")
         self.tokens += reply.usage.total_tokens if reply.usage else 0
-        vectors = [np.array(entry.embedding, dtype=np.float32) for entry in sorted(reply.data, key=lambda e: e.index)]
-        return [vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in vectors]
+        vectors = [entry.embedding for entry in sorted(reply.data, key=lambda entry: entry.index)]
+        return list(unit(np.array(vectors)))
 
     def _key(self, text: str) -> str:
         return hashlib.sha256(f"{self._place}\x1f{self._model}\x1f{text}".encode()).hexdigest()

@@ -1,32 +1,33 @@
 """Retrievers: what finds candidates for a conversation, and ranks given ones as a baseline.
 
-A retriever is an encoder of `synth.index` over the items' texts, searched exactly. Besides the index's own encoders
-(`bm25`, `minilm`) there are any sentence-transformers model or folder (`st:NAME`) and the embeddings of OpenAI or of a
+A retriever is an encoder of `synth.index` over the items, searched exactly. Besides the index's own encoders (`bm25`,
+`minilm`, `bge`, …) there are any sentence-transformers model or folder (`st:NAME`) and the embeddings of OpenAI or of a
 server that speaks its protocol (`openai:MODEL`); see `synth.recommender.embedders`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from synth.errors import SynthError
-from synth.index.encoders import ENCODERS, Encoder, Progress, make_encoder
+from synth.index.driver import DEPTH
+from synth.index.encoder import Encoder, Items
+from synth.index.encoders import ENCODERS, make_encoder, split
+from synth.index.exact import KINDS
 from synth.index.fusion import fuse
-from synth.index.vectors import Mask, QueryVector, Ranking, Vectors
+from synth.index.parts import Parts
+from synth.index.vectors import Mask, MultiVectors, QueryVector, Ranking, Vectors, best
 from synth.recommender.data import RecExample
 from synth.recommender.embedders import NAMED, OpenAIEmbeddings, Sentences
-from synth.recommender.extras import quiet
 from synth.recommender.items import Item
 
 Text: TypeAlias = Literal["title", "description"]
 Report: TypeAlias = Callable[[str, int, int], None]
-_DEPTH = 100
-"""Items that each vector contributes where an encoder gives several."""
 _BATCH = 32
 """Queries in one pass over the vectors."""
 
@@ -60,11 +61,11 @@ class Retriever:
         if not self.ids:
             raise SynthError(f"None of the {len(items):,} items has a title.", "Give their metadata with --meta.")
         self._rows = {item: row for row, item in enumerate(self.ids)}
-        # The index's MiniLM loads its model when it first encodes, with a bar and reports that are nobody's concern.
-        with quiet() if encoder.name == "minilm" else nullcontext():
-            self._vectors: Mapping[str, Vectors] = encoder.encode_items(
-                [texts[item] for item in self.ids], _shown(report)
-            )
+        self._searched: dict[str, Vectors] = {}
+        self._reranking: dict[str, MultiVectors] = {}
+        found = [texts[item] for item in self.ids]
+        pictures = [next(iter(items[item].images), None) for item in self.ids]
+        self._encode(Items(found, [path if path and path.is_file() else None for path in pictures]))
 
     def top(self, queries: Sequence[str], k: int, exclude: Sequence[Collection[str]]) -> list[list[str]]:
         """The k best items for each query, best first, ties by id; items without any likeness come last.
@@ -95,6 +96,19 @@ class Retriever:
             for ranking, listed in zip(self._rank(queries, masks, depth), candidates, strict=True)
         ]
 
+    def _encode(self, items: Items) -> None:
+        progress = (lambda _, done, total: self._tell("items", done, total)) if self._report else None
+        # The files stay mapped after their folder is gone; where the system refuses that, they are left to it.
+        with TemporaryDirectory(prefix="synth-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            parts = Parts(folder / "parts", "", len(items.texts), progress)
+            for vector, kind in self._encoder.encode_items(items, parts, folder).items():
+                opened = KINDS[kind].open(folder, vector)
+                if isinstance(opened, MultiVectors):
+                    self._reranking[vector] = opened
+                else:
+                    self._searched[vector] = opened
+
     def _mask(self, items: Collection[str], *, among: bool) -> Mask:
         rows = [self._rows[item] for item in items if item in self._rows]
         mask: Mask = np.full(len(self.ids), not among)
@@ -103,7 +117,8 @@ class Retriever:
 
     def _rank(self, queries: Sequence[str], masks: Sequence[Mask], k: int) -> list[Ranking]:
         ranked: list[Ranking] = []
-        depth = k if len(self._vectors) == 1 else max(k, _DEPTH)
+        alone = len(self._searched) + len(self._reranking) == 1
+        depth = k if alone else max(k, DEPTH)
         # The examples of one conversation ask the same question.
         encoded: dict[str, Mapping[str, QueryVector]] = {}
         for start in range(0, len(queries), _BATCH):
@@ -114,15 +129,20 @@ class Retriever:
             allowed, depths = masks[start : start + _BATCH], [depth] * len(part)
             by_name = {
                 name: vectors.rank([encoded[query][name] for query in part], allowed, depths)
-                for name, vectors in self._vectors.items()
+                for name, vectors in self._searched.items()
             }
-            ranked += [
-                fuse({name: rankings[number] for name, rankings in by_name.items()}, "rrf", {}, k)
-                for number in range(len(part))
-            ]
-            if self._report:
-                self._report(f"{self.name}: conversations", len(ranked), len(queries))
+            for number, query in enumerate(part):
+                ranking = fuse({name: found[number] for name, found in by_name.items()}, "rrf", {}, depth)
+                for name, multi in self._reranking.items():
+                    likeness = multi.scores(np.asarray(encoded[query][name]), ranking.rows)
+                    ranking = best(ranking.rows, likeness, depth)
+                ranked.append(Ranking(ranking.rows[:k], ranking.scores[:k]))
+            self._tell("conversations", len(ranked), len(queries))
         return ranked
+
+    def _tell(self, what: str, done: int, total: int) -> None:
+        if self._report:
+            self._report(f"{self.name}: {what}", done, total)
 
 
 def make_retriever(
@@ -135,7 +155,8 @@ def make_retriever(
     """The retriever of that name over these items.
 
     Args:
-        name: `bm25`, `minilm`, `bge-m3`, `roberta`, `simcse`, `blair`, `st:FOLDER_OR_NAME`, `openai:MODEL`.
+        name: `bm25`, `minilm`, `bge-m3`, `roberta`, `simcse`, `blair`, `st:FOLDER_OR_NAME`, `openai:MODEL`; or any
+            other of the index's encoders, `NAME` or `NAME=MODEL` (see `synth.index.encoders`).
         cache: a file that keeps paid embeddings.
 
     Raises:
@@ -145,7 +166,7 @@ def make_retriever(
 
 
 def _encoder(name: str, cache: Path | None) -> Encoder:
-    if name in ENCODERS:
+    if split(name)[0] in ENCODERS:
         return make_encoder(name)
     if name in NAMED:
         return Sentences(name, *NAMED[name])
@@ -156,8 +177,7 @@ def _encoder(name: str, cache: Path | None) -> Encoder:
         return OpenAIEmbeddings(model, cache)
     raise SynthError(
         f"There is no retriever {name!r}.",
-        f"Choose from: {', '.join([*ENCODERS, *(n for n in NAMED if n not in ENCODERS)])}, st:FOLDER_OR_NAME, "
-        "openai:MODEL.",
+        f"Choose from: {', '.join([*ENCODERS, *NAMED])}, st:FOLDER_OR_NAME, openai:MODEL.",
     )
 
 
@@ -166,9 +186,3 @@ def rank_candidates(retriever: Retriever, examples: Sequence[RecExample]) -> dic
     texts = [example.text for example in examples]
     scored = retriever.scores(texts, [example.candidates for example in examples])
     return {example.id: scores for example, scores in zip(examples, scored, strict=True)}
-
-
-def _shown(report: Report | None) -> Progress | None:
-    if report is None:
-        return None
-    return lambda name, done, total: report(f"{name}: items", done, total)
