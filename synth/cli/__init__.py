@@ -16,6 +16,7 @@ from synth.cli import (
     catalog,
     check,
     doctor,
+    eval,
     export,
     generate,
     index,
@@ -23,10 +24,13 @@ from synth.cli import (
     judge,
     judgements,
     merge,
+    recommend,
     report,
     run,
     stats,
     trace,
+    train,
+    train_stages,
     view,
 )
 from synth.errors import Exit, SynthError
@@ -38,6 +42,7 @@ app = typer.Typer(
     context_settings={"auto_envvar_prefix": "SYNTH", "help_option_names": ["-h", "--help"]},
     help="Synthesise multimodal shopping conversations with a team of LLM agents, and see how every line came about.",
 )
+# Commands in the order of the work: prepare, generate, look, judge, count, pass on, train, recommend.
 app.command("init")(init.init)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(index.app, name="index")
@@ -52,6 +57,12 @@ app.command("check")(check.check)
 app.command("stats")(stats.stats)
 app.command("report")(report.report)
 app.command("export")(export.export)
+train.app.command("distill")(train_stages.distill)
+train.app.command("features")(train.features)
+train.app.command("recommend")(train_stages.recommend)
+app.add_typer(train.app, name="train")
+app.command("recommend")(recommend.recommend)
+app.add_typer(eval.app, name="eval")
 app.command("doctor")(doctor.doctor)
 
 

@@ -22,11 +22,12 @@ from synth.index.vectors import DenseVectors, Mask, MultiVectors, Ranking, Rows,
 
 BATCH = 64
 """Queries that share one pass over the vectors."""
-_KINDS: dict[str, type[DenseVectors] | type[SparseVectors] | type[MultiVectors]] = {
+KINDS: dict[str, type[DenseVectors] | type[SparseVectors] | type[MultiVectors]] = {
     "dense": DenseVectors,
     "sparse": SparseVectors,
     "multi": MultiVectors,
 }
+"""What opens the vectors of a kind."""
 
 
 class Exact:
@@ -45,7 +46,7 @@ class Exact:
     @classmethod
     def open(cls, folder: Path, catalogue: Catalogue, kinds: Mapping[str, str]) -> Exact:
         """Raises OSError, ValueError or KeyError where the files are damaged."""
-        vectors = {name: _KINDS[kind].open(folder, name) for name, kind in kinds.items()}
+        vectors = {name: KINDS[kind].open(folder, name) for name, kind in kinds.items()}
         if any(len(stored) != len(catalogue) for stored in vectors.values()):
             raise ValueError("its vectors are not as many as the products")
         return cls(catalogue, vectors)

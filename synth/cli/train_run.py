@@ -1,0 +1,110 @@
+"""What the commands around a trained recommender do alike: load, open the pictures, tell how fast it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth.cli.train_data import one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from synth.recommender.architecture import Architecture
+    from synth.recommender.data import Dataset
+    from synth.recommender.items import Item
+    from synth.recommender.method import Trained, TrainSettings
+
+
+def own_labels(model: str) -> str:
+    """How candidates are named for a model: as its preset says, else by their ids."""
+    from synth.recommender.presets import preset_of
+
+    info = preset_of(Path(model))
+    return info.labels if info else "text"
+
+
+def open_pictures(
+    architecture: Architecture, items: Iterable[Item], cache: str, distilled: Path | None, layer: int, pooling: str
+) -> tuple[Any, str]:
+    """The items' cached features, and a line on what there is."""
+    from synth.recommender.adapters import fingerprint
+    from synth.recommender.answering import Pictures
+    from synth.recommender.feature_key import key_of
+    from synth.recommender.features import FeatureCache
+    from synth.recommender.pictured import pictured
+
+    if not cache:
+        return Pictures(None, {}), "No pictures are looked at."
+    adapter = fingerprint(distilled) if distilled else ""
+    key = key_of(architecture, adapter=adapter, layer=layer, pooling=pooling)  # type: ignore[arg-type]
+    opened = FeatureCache.open(Path(cache), key)
+    found = pictured(items, opened)
+    said = (
+        f"{len(found.hashes):,} items have a picture, {found.without:,} have none, {found.unreadable:,} a damaged one."
+    )
+    return Pictures(opened, found.hashes), said
+
+
+def named_items(dataset: Dataset) -> list[Item]:
+    """The items that the data's lists and answers name."""
+    named = {i for part in dataset.examples.values() for example in part for i in (example.gt, *example.candidates)}
+    return [dataset.items[item] for item in sorted(named)]
+
+
+def with_descriptions(dataset: Dataset, path: Path | None) -> Dataset:
+    """The data with the descriptions of a file in the place of those in the metadata."""
+    if path is None:
+        return dataset
+    from dataclasses import replace
+
+    from synth.recommender.describe import read_descriptions
+
+    found = read_descriptions(path)
+    items = {key: replace(item, descriptions=found.get(key, {})) for key, item in dataset.items.items()}
+    return replace(dataset, items=items)
+
+
+def train_settings(**values: Any) -> TrainSettings:
+    from synth.recommender.method import TrainSettings
+
+    return TrainSettings(**values)
+
+
+def load_model(model: str, precision: str, device: str, quantise: str | None, *, tower: bool) -> Architecture:
+    """The model on this process' device."""
+    from synth.recommender.architecture import load
+
+    if device == "auto":
+        from accelerate import PartialState
+
+        state = PartialState()
+        device = str(state.device) if state.num_processes > 1 else "auto"
+    return load(model, precision, device, quantise, tower=tower)  # type: ignore[arg-type]
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes that `accelerate launch` started, or the only one."""
+    import os
+
+    return os.environ.get("RANK", "0") == "0"
+
+
+def trackers_of(names: list[str] | None) -> tuple[str, ...]:
+    return tuple(name for name in names or ["tensorboard"] if name != "none")
+
+
+def check_options(precision: str, quantise: str | None, schedule: str) -> None:
+    one_of(precision, "--precision", ("auto", "bf16", "fp16", "fp32"))
+    one_of(quantise, "--quantise", ("4bit",))
+    one_of(schedule, "--schedule", ("constant", "cosine"))
+
+
+def print_speed(trained: Trained) -> None:
+    metrics = trained.metrics
+    print(
+        f"{metrics['examples_per_second']:,.2f} examples/s, {metrics['tokens_per_second']:,.0f} tokens/s, "
+        f"MFU {metrics['mfu']:.1%} of {metrics['mfu_against']}, "
+        f"peak memory {metrics['peak_memory_bytes'] / 1e9:.2f} GB, {metrics['precision']}, "
+        f"{metrics['processes']} process{'es' if metrics['processes'] > 1 else ''} on {metrics['device']}"
+    )

@@ -1,0 +1,1 @@
+"""Train and evaluate recommenders on conversations: data, candidates, methods, training loop, metrics."""
