@@ -6,6 +6,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SCENARIOS ?= 600
 CONVS ?= 7000
 ARGS ?=
+EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
 .PHONY: help generate test test-slow test-llm lint bench screenshots clean
@@ -19,7 +20,7 @@ $(VENV)/core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt $(VENV)/core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $@
 
 generate: $(VENV)/core  ## Set up and generate on the drawn sample catalogue, offline: make generate CONVS=300 for a quick look.
