@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from fixtures import PRODUCTS, make_catalogue, make_conversation, make_run
 from PIL import Image
 from typer.testing import CliRunner
@@ -485,10 +486,10 @@ def test_running_run_is_not_exported(run: RunFolder) -> None:
 
 
 def test_run_on_a_medium_that_cannot_be_written(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(self: RunFolder) -> bool:
-        raise PermissionError(13, "Permission denied", str(self.path / "lock"))
+    def denied(self: FileLock, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self.lock_file))
 
-    monkeypatch.setattr(RunFolder, "running", denied)
+    monkeypatch.setattr(FileLock, "acquire", denied)
     assert "40 conversations" in synth("export", "bags", "--format", "messages")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from synth.cli.run import is_running, locate
+from synth.cli.run import locate
 from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def export(
     if format not in FORMATS:
         exporter(format)
     folder = locate(run)
-    if is_running(folder):
+    if folder.running():
         raise SynthError(f"{folder.path} is being written.", f"Wait for it, or `synth run stop {run}` first.")
     wanted = _wanted(verdict or [], without or [])
     if format in FORMATS:

@@ -88,7 +88,7 @@ def cost(
 
     folder = locate(run)
     with closing(folder.store()) as store:
-        facts = read_cost(store, running=is_running(folder))
+        facts = read_cost(store, running=folder.running())
     if as_json:
         print(json.dumps(facts.model_dump(mode="json")))
         return
@@ -102,7 +102,7 @@ def stop(
 ) -> None:
     """Stop a running run; what is done is kept, and the command that started it goes on with it."""
     folder = locate(run)
-    if not is_running(folder):
+    if not folder.running():
         raise SynthError(f"{folder.path} is not running.", "See `synth run list`.")
     request = folder.path / "stop"
     deadline = time.monotonic() + timeout
@@ -176,14 +176,6 @@ def locate(run: Path) -> RunFolder:
     return RunFolder.open(named if not run.exists() and named.is_dir() else run)
 
 
-def is_running(run: RunFolder) -> bool:
-    """Whether a process works on the run. A folder that nobody can write to is at rest."""
-    try:
-        return run.running()
-    except OSError:
-        return False
-
-
 def _overview(run: RunFolder) -> dict[str, Any]:
     """What `list` shows; a run that cannot be read says why."""
     try:
@@ -192,7 +184,7 @@ def _overview(run: RunFolder) -> dict[str, Any]:
     except SynthError as error:
         return {"name": run.path.name, "state": "unreadable", "problem": str(error)}
     accepted = _rows(run.path / "conversations.jsonl")
-    if is_running(run):
+    if run.running():
         state = "running"
     elif finished and wanted is not None and accepted >= wanted:
         state = "finished"

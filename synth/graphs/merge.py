@@ -93,11 +93,7 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
 def _piece(path: Path) -> _Piece:
     run = RunFolder.open(path)
     config = run.config()
-    try:
-        running = run.running()
-    except OSError:  # where nobody can write, nobody is at work
-        running = False
-    if running:
+    if run.running():
         raise SynthError(f"{path} is being written.", f"Wait for it, or `synth run stop {path}` first.")
     return _Piece(run, config, Shard.parse(str(config.get("shard", "1/1"))))
 

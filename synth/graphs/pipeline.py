@@ -96,7 +96,7 @@ class Pipeline:
         self._news: asyncio.Queue[asyncio.Task[None] | None] = asyncio.Queue()
         """Draws that are decided; None where another may be wanted before."""
         self._working = 0
-        """Draws that are not only waiting for the decision on earlier ones."""
+        """Draws that are not only waiting for a decision on earlier ones."""
         self.scenarios: list[Scenario] = []
         numbers = shard.number(0), shard.of
         self._profiles: dict[int, str] = {}
@@ -168,7 +168,8 @@ class Pipeline:
         In batches, as long as those under way are not likely to end in all that is missing.
         """
         if not self.batched:
-            return self._working < self.in_flight and live < self.convs - self.decisions.totals.accepted
+            undecided = drawn - self._profiled < 2 * self.in_flight
+            return self._working < self.in_flight and undecided and live < self.convs - self.decisions.totals.accepted
         passing = (self._passed + _USUAL_PROFILES[0]) / (self._profiled + _USUAL_PROFILES[1])
         accepted = (self._good + _USUAL_REVIEWS[0]) / (self._reviewed + _USUAL_REVIEWS[1])
         # A profile too few shows after two waves, a conversation too few after dozens: only these are worth spares.
@@ -179,9 +180,13 @@ class Pipeline:
     async def _draw(self, number: int) -> None:
         """One draw, from person to verdict."""
         outcome = await self._bring_about(number)
+        self._rest()
+        await self._acceptance.offer(number, outcome)
+
+    def _rest(self) -> None:
+        """A draw waits for a decision on earlier ones: another may work meanwhile."""
         self._working -= 1
         self._news.put_nowait(None)
-        await self._acceptance.offer(number, outcome)
 
     async def _bring_about(self, number: int) -> Conversation | Rejected:
         """What a draw comes to; what an earlier process finished is taken from the store."""
@@ -200,7 +205,9 @@ class Pipeline:
         stored = self._profiles.pop(number, None)
         recorder = Recorder(self.store, "profile", number)
         made = read_profile(stored) if stored else await self._make_profile(number, recorder)
+        self._rest()
         duplicate = await self._gate.offer(number, made if isinstance(made, UserProfile) else None)
+        self._working += 1
         if isinstance(made, Rejected):
             result: UserProfile | Rejected = made
         elif duplicate is not None:

@@ -90,12 +90,14 @@ class RunFolder:
         self._lock.release()
 
     def running(self) -> bool:
-        """Whether some process holds the lock."""
+        """Whether some process holds the lock. A folder that nobody can write to is at rest."""
         probe = FileLock(self.path / "lock")
         try:
             probe.acquire(timeout=0)
         except Timeout:
             return True
+        except OSError:
+            return False
         probe.release()
         return False
 

@@ -45,7 +45,7 @@ _PUT_RESERVATION = "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?
 DICTIONARY_KEY = b"dictionary"
 KEY = 16
 """Bytes of a call's key."""
-_GATHER = 0.002
+_GATHER = 0.0005
 """Seconds in which what becomes ready joins one transaction."""
 _HASH = 12
 _COMPRESS_FROM = 48

@@ -156,7 +156,7 @@ class Figures:
             self.wanted, self.finished = store.meta("convs"), bool(store.meta("finished"))
 
     def _read_calls(self, store: RunStore) -> None:
-        cost, latency = read_cost(store, running=is_running(self._folder)), read_latency(store)
+        cost, latency = read_cost(store, running=self._folder.running()), read_latency(store)
         with self.lock:
             self.cost, self.latency = cost, latency
 
@@ -217,14 +217,6 @@ def graph_edges() -> tuple[Edge, ...]:
     drawn = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=120).stdout
     found = re.findall(r"^ *(\w+) (-\.->|-->) (\w+)$", drawn, re.MULTILINE)
     return tuple(Edge(source, target, arrow == "-.->") for source, arrow, target in found)
-
-
-def is_running(folder: RunFolder) -> bool:
-    """Whether a process works on the run. A folder that nobody can write to is at rest."""
-    try:
-        return folder.running()
-    except OSError:
-        return False
 
 
 _OF_RUNS: WeakKeyDictionary[ViewedRun, Figures] = WeakKeyDictionary()

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from synth.traces.cost import Cost, Spending
 from synth.view.app import page, run_of
 from synth.view.chart import Column, bar, columns, graph
-from synth.view.figures import Figures, Latency, figures_of, is_running
+from synth.view.figures import Figures, Latency, figures_of
 from synth.view.page import percent
 from synth.view.run import ViewedRun
 from synth.view.tally import END, START, Tally
@@ -76,7 +76,7 @@ async def overview(request: Request) -> Response:
 
 def values_of(run: ViewedRun, figures: Figures) -> dict[str, Any]:
     """What the page shows."""
-    running = is_running(run.reader.folder)
+    running = run.reader.folder.running()
     with figures.lock:
         tally, cost = figures.tally, figures.cost
         return {

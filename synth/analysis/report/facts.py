@@ -91,7 +91,7 @@ def collect(run: RunFolder, *, tokens: int = SAMPLE) -> Facts:
     Raises:
         SynthError: the run cannot be read, or has no conversation yet.
     """
-    running = _running(run)
+    running = run.running()
     config = run.config()
     drawing, review = Drawing(int(config.get("seed", 0))), Review()
 
@@ -117,14 +117,6 @@ def collect(run: RunFolder, *, tokens: int = SAMPLE) -> Facts:
         people=Counter(latest_verdicts(run.path).values()),
         judged=read_evaluations(run.path)[::-1][:JUDGED],
     )
-
-
-def _running(run: RunFolder) -> bool:
-    """A folder that nobody can write to is at rest."""
-    try:
-        return run.running()
-    except OSError:
-        return False
 
 
 def mark(run: Path) -> str:
