@@ -9,7 +9,7 @@ ARGS ?=
 EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test test-slow test-llm lint bench screenshots clean
+.PHONY: help generate test test-slow test-llm lint bench tutorial screenshots clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +44,13 @@ lint: $(VENV)/dev  ## ruff and mypy.
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+$(VENV)/train: pyproject.toml constraints.txt $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,train]"
+	@touch $@
+
+tutorial: $(VENV)/train  ## Set up training and run every command of docs/tutorial.md, checked against what it says; minutes.
+	$(BIN)/python -m pytest tests/test_tutorial.py $(ARGS)
 
 bench: $(VENV)/dev  ## Print the benchmarks' figures; minutes each.
 	$(BIN)/python -m benchmarks $(ARGS)

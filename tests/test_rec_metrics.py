@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from synth.analysis.agreement import sign_test, wilson
 from synth.analysis.statistics.table import markdown
 from synth.cli import app
 from synth.errors import SynthError
@@ -25,7 +26,8 @@ pytest.importorskip("ir_measures", reason="the extra `eval` is not installed")
 pytest.importorskip("scipy", reason="the extra `eval` is not installed")
 
 from synth.recommender.metrics import GIVEN, MACRO, MICRO, MRR, NDCG, VALID, evaluate
-from synth.recommender.significance import bootstrap, holm, mcnemar, permutation, wilson
+from synth.recommender.ranking_metrics import depth, is_ranking, rank_columns
+from synth.recommender.significance import bootstrap, holm, mcnemar, permutation
 
 
 def make_queries(count: int = 120, seed: int = 0, hit_rate: float = 0.7) -> list[Query]:
@@ -98,6 +100,75 @@ def test_every_figure_agrees_with_the_definition(seed: int) -> None:
     assert table.chance == pytest.approx(table.ceiling.value / 10)
 
 
+def rank_by_hand(order: list[str], right: set[str], name: str) -> float:
+    """One query's value by the definitions of docs/evaluation.md."""
+    kind, _, cutoff = name.removesuffix("_macro").partition("@")
+    ranks = [place + 1 for place, item in enumerate(order) if item in right]
+    k = int(cutoff) if cutoff else len(order)
+    within = [rank for rank in ranks if rank <= k]
+    if kind == "hit":
+        return float(bool(within))
+    if kind == "recall":
+        return len(within) / len(right)
+    if kind == "mrr":
+        return 1 / within[0] if within else 0.0
+    ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(k, len(right)) + 1))
+    return sum(1 / math.log2(rank + 1) for rank in within) / ideal
+
+
+ANY_DEPTH = [f"{kind}@{k}" for kind in ("hit", "recall", "mrr", "ndcg") for k in (1, 2, 3, 10, 1000)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rankings_of_any_depth_agree_with_brute_force(seed: int) -> None:
+    """Ties, several right answers or none, repeats of them, one item, no item, no answer, long ids in other scripts."""
+    drawn = random.Random(seed)
+    items = [f"предмет {n}" for n in range(15)] + ["x" * 300, "猫", "a b", "c\td"]
+    queries, scores = [], {}
+    for n in range(60):
+        right = drawn.choices(items, k=drawn.choice([0, 1, 1, 2, 5]))
+        gt = drawn.choice(right) if right else ""
+        answers = tuple(right) if len(right) != 1 or drawn.random() < 0.5 else ()
+        queries.append(Query(f"q{n}", f"c{n // 2}", gt, (), drawn.choice([1, 1, 3]), answers))
+        listed = drawn.sample(items, drawn.choice([0, 1, 1, 5, len(items)]))
+        if drawn.random() < 0.9:
+            scores[f"q{n}"] = {item: float(drawn.choice([0, 0, 1, 2])) for item in listed}
+    run = RunFile("x", scores)
+    names = [*ANY_DEPTH, "mrr", "mrr_macro", "recall@3_macro"]
+    found = rank_columns(run, queries, names)
+    for name in names:
+        hand: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        for query, value in zip(queries, found[name].value.tolist(), strict=True):
+            if not query.right:
+                continue
+            order = ranking(query.id, scores.get(query.id, {}))
+            expected = rank_by_hand(order, set(query.right), name)
+            assert value == pytest.approx(expected, abs=1e-9), (name, query)
+            hand[query.conversation].append((expected, query.repeats))
+        means = [sum(v * r for v, r in listed) / sum(r for _, r in listed) for listed in hand.values()]
+        pairs = [(v, r) for listed in hand.values() for v, r in listed]
+        micro = sum(v * r for v, r in pairs) / sum(r for _, r in pairs)
+        assert found[name].mean == pytest.approx(sum(means) / len(means) if "macro" in name else micro)
+
+
+def test_without_any_right_answer_nothing_counts() -> None:
+    queries = [Query("q0", "c0", "", ()), Query("q1", "c1", "", ())]
+    found = rank_columns(RunFile("x", {"q0": {"a": 1.0}}), queries, ["hit@1", "ndcg@10"])
+    assert all(column.weight.sum() == 0 and column.mean == 0 for column in found.values())
+
+
+def test_names_of_ranking_metrics() -> None:
+    assert all(map(is_ranking, (MICRO, MACRO, VALID, GIVEN, MRR, "hit@1", "recall@20_macro", "ndcg@5", "mrr@10")))
+    assert not any(map(is_ranking, ("hit", "hit@0", "hit@", "ndcg", "recall@-1", "hit@1.5", "mrr@10_micro", "bleu")))
+    assert [depth(name) for name in (MICRO, VALID, MRR, "ndcg@5", "hit@1_macro")] == [1, 1, 0, 5, 1]
+
+
+def test_right_answers_are_listed_once() -> None:
+    assert Query("q", "c", "a", (), answers=("b", "a", "b")).right == ("a", "b")
+    assert Query("q", "c", "a", ()).right == ("a",)
+    assert Query("q", "c", "", ()).right == ()
+
+
 def test_answers_left_out_or_outside_the_list_are_misses() -> None:
     queries = [Query(f"q{n}", f"c{n}", "a", ("a", "b")) for n in range(4)]
     run = RunFile(
@@ -150,26 +221,33 @@ def test_a_run_over_other_questions_is_refused() -> None:
         evaluate({"x": make_run("x", queries, 1, 0)}, queries, against="y")
 
 
-def test_wilson_is_wilsons() -> None:
-    z = 1.959963984540054
+def bounds(hits: int, trials: int) -> tuple[float, float]:
+    found = wilson(hits, trials)
+    assert found
+    return found.low, found.high
+
+
+def test_wilsons_interval_and_the_sign_test_are_scipys() -> None:
+    from scipy.stats import binomtest
+
     for hits, trials in ((0, 10), (3, 10), (10, 10), (106, 890)):
-        share = hits / trials
-        middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-        half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-        assert wilson(hits, trials) == pytest.approx((max(middle - half, 0), min(middle + half, 1)), abs=1e-9)
+        expected = binomtest(hits, trials).proportion_ci(0.95, method="wilson")
+        assert bounds(hits, trials) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    for one, other in ((1, 0), (4, 4), (3, 12), (40, 61), (700, 810)):
+        assert sign_test(one, other) == pytest.approx(binomtest(one, one + other).pvalue, rel=1e-9)
 
 
 def test_single_pairs_have_wilsons_interval_and_others_the_bootstraps() -> None:
     single = [Query(f"q{n}", f"c{n}", "a", ("a", "b")) for n in range(40)]
     run = RunFile("x", {q.id: {"a": float(n % 4 == 0), "b": 0.5} for n, q in enumerate(single)})
     figure = evaluate({"x": run}, single).systems["x"].figures[MICRO]
-    assert figure.interval == "wilson" and (figure.low, figure.high) == pytest.approx(wilson(10, 40))
+    assert figure.interval == "wilson" and (figure.low, figure.high) == pytest.approx(bounds(10, 40))
     paired = [Query(q.id, f"c{n // 2}", q.gt, q.candidates) for n, q in enumerate(single)]
     clustered = evaluate({"x": run}, paired).systems["x"].figures[MICRO]
     assert clustered.interval == "bca" and clustered.value == figure.value
     never = RunFile("never", {q.id: {"a": 0.0, "b": 0.5} for q in single})
     zero = evaluate({"never": never}, paired).systems["never"].figures[MICRO]
-    assert zero.value == 0 and zero.high == pytest.approx(wilson(0, 20)[1])
+    assert zero.value == 0 and zero.high == pytest.approx(bounds(0, 20)[1])
 
 
 def test_the_bootstrap_is_scipys_bca_over_conversations() -> None:
@@ -278,6 +356,48 @@ def test_a_run_survives_the_disk(tmp_path: Path) -> None:
         read_run(tmp_path / "run")
     with pytest.raises(SynthError, match="is not a run"):
         read_run(tmp_path)
+
+
+def test_runs_with_several_answers_and_references_survive_the_disk(tmp_path: Path) -> None:
+    queries = [
+        Query("q0", "c0", "a", (), answers=("a", "b")),
+        Query("q1", "c0", "", (), reference="Nice «bag»\u2028here"),
+        Query("q2", "c1", "x", ("x", "y"), 2),
+    ]
+    run = RunFile("r", {"q0": {"b": 1.0}}, {"q1": Response("", False)}, {"task": "muse.respond"})
+    write_run(tmp_path, run, queries)
+    assert read_run(tmp_path) == (run, queries) and run.task == "muse.respond"
+    assert RunFile("r", {}).task == "recommend"
+    # Folders from before there were these columns, and nothing else in the lines of tasks that lack them.
+    lines = [json.loads(line) for line in (tmp_path / "queries.jsonl").read_text("utf-8").split("\n") if line]
+    assert list(lines[2]) == ["id", "conversation", "gt", "candidates", "repeats"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("queries.jsonl", '{"id": "q", "conversation": "c", "candidates": []}', "a row has no 'gt'"),
+        ("queries.jsonl", '{"id": "q", "conversation": "c", "gt": null, "candidates": []}', "None is no text"),
+        ("queries.jsonl", '{"id": "q", "conversation": "c", "gt": "a", "candidates": ["a"]}\n' * 2, "q stands twice"),
+        ("queries.jsonl", "", "does not say what was asked"),
+        ("queries.jsonl", "[]", "is damaged"),
+        ("run.jsonl", '{"query": "q"}', "a row has no 'scores'"),
+        ("run.jsonl", '{"query": "q", "scores": {"a": NaN}}', "a score is no number"),
+        ("run.jsonl", '{"query": "q", "scores": {}}\n' * 2, "q stands twice"),
+        ("run.jsonl", '{"query": "z", "scores": {}}', "1 queries that were not asked, such as z"),
+        ("responses.jsonl", '{"query": "q", "response": "x"}', "a row has no 'valid'"),
+        ("responses.jsonl", '{"query": "q", "response": 5, "valid": true}', "5 is no text"),
+        ("responses.jsonl", '{"query": "z", "response": "x", "valid": true}', "were not asked, such as z"),
+        ("run.json", '{"facts": {}}', "a row has no 'name'"),
+    ],
+)
+def test_a_damaged_run_is_one_line(tmp_path: Path, file: str, text: str, said: str) -> None:
+    write_run(tmp_path, RunFile("r", {"q": {"a": 1.0}}, {"q": Response("a", True)}), [Query("q", "c", "a", ("a",))])
+    read_run(tmp_path)
+    (tmp_path / file).write_text(text, "utf-8")
+    with pytest.raises(SynthError, match=re.escape(said)) as raised:
+        read_run(tmp_path)
+    assert str(tmp_path) in str(raised.value) and "\n" not in str(raised.value)
 
 
 def two_sets() -> list[Any]:
@@ -414,7 +534,7 @@ def test_runs_over_other_lists_are_not_compared(export: Path, tmp_path: Path) ->
 
 def test_the_python_of_the_page_runs(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parent.parent / "docs" / "evaluation.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (code,) = re.findall(r"From Python:\n\n```python\n(.*?)```", page, re.DOTALL)
     exec(code, {"folder": export})
     assert "Figure(value=1.0" in capsys.readouterr().out
 

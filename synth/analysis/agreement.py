@@ -40,7 +40,10 @@ def sign_test(one: int, other: int) -> float:
     Ties take no part in it (Dixon and Mood, 1946). 1 without any.
     """
     trials = one + other
-    tail = sum(math.comb(trials, k) for k in range(min(one, other) + 1))
+    tail = term = 1
+    for k in range(1, min(one, other) + 1):
+        term = term * (trials - k + 1) // k
+        tail += term
     return min(float(Fraction(2 * tail, 1 << trials)), 1.0)
 
 

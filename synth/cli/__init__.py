@@ -24,12 +24,14 @@ from synth.cli import (
     judge,
     judgements,
     merge,
+    muse_train,
     recommend,
     report,
     run,
     stats,
     trace,
     train,
+    train_ablation,
     train_stages,
     view,
 )
@@ -60,6 +62,8 @@ app.command("export")(export.export)
 train.app.command("distill")(train_stages.distill)
 train.app.command("features")(train.features)
 train.app.command("recommend")(train_stages.recommend)
+train.app.command("ablations")(train_ablation.ablations)
+train.app.command("muse")(muse_train.muse)
 app.add_typer(train.app, name="train")
 app.command("recommend")(recommend.recommend)
 app.add_typer(eval.app, name="eval")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.cli import compare, imagery, muse, side_by_side, zero_shot
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from synth.recommender.table import Table
 
 app = typer.Typer(no_args_is_help=True, help="Evaluate recommenders.")
+app.command()(compare.compare)
+app.command("zero-shot")(zero_shot.zero_shot)
+app.command("muse")(muse.evaluate)
+app.command()(side_by_side.trained)
+app.command()(side_by_side.report)
+app.add_typer(imagery.app, name="imagery")
 
 
 class DataForm(StrEnum):
@@ -117,7 +124,7 @@ def recommend(
     sets = [_read(folder, format, meta, images, seed, candidates) for folder in data or []]
     names = [name.strip() for name in methods.split(",")] if methods else None
     with Bar(quiet=quiet) as bar:
-        asking = Asking(split.value, candidates, k, others.value, text.value, seed, out, _reporter(bar))
+        asking = Asking(split.value, candidates, k, others.value, text.value, seed, out, reporter(bar))
         for dataset in sets:
             comparison.add_baselines(dataset, names, asking)
     results = comparison.evaluate(against, seed)
@@ -150,7 +157,8 @@ def _read(folder: Path, form: DataForm, meta: Path | None, images: Path | None, 
     return read_reddit_amazon(folder, meta, images, seed, candidates="gpt_large" if candidates == "gpt_large" else "st")
 
 
-def _reporter(bar: Bar) -> Report:
+def reporter(bar: Bar) -> Report:
+    """Shows named stages of work as bars."""
     shown: list[str] = []
 
     def report(name: str, done: int, total: int) -> None:

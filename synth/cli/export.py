@@ -125,6 +125,8 @@ def export(
         print(json.dumps({"out": str(place), "rows": report.rows, **_rest(report)}))
     elif not quiet:
         _print(report, place, folder.path)
+        if format == "lavic":
+            print(f"Next: synth train warmup --data {place} --preset tiny --out model")
 
 
 def _logged(folder: RunFolder) -> _Logged:

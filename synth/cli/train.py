@@ -149,6 +149,8 @@ def features(
         if done.rebuilt:
             print(f"  {done.rebuilt:,} damaged shards were made again.")
         _print_left_out(done.unreadable)
+        given = f" --distilled {adapter}" if adapter else ""
+        print(f"Next: synth train recommend --data {data} --model {model} --features {out}{given} --out trained")
 
 
 def _need_extra() -> None:

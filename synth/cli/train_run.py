@@ -10,6 +10,8 @@ from synth.cli.train_data import one_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from synth.cli.progress import Bar
+    from synth.recommender.adapters import Lora, Part
     from synth.recommender.architecture import Architecture
     from synth.recommender.data import Dataset
     from synth.recommender.items import Item
@@ -81,6 +83,30 @@ def load_model(model: str, precision: str, device: str, quantise: str | None, *,
         state = PartialState()
         device = str(state.device) if state.num_processes > 1 else "auto"
     return load(model, precision, device, quantise, tower=tower)  # type: ignore[arg-type]
+
+
+def tell_memory(
+    bar: Bar, model: str, precision: str, device: str, quantise: str | None, part: Part, lora: Lora, **step: Any
+) -> None:
+    """Says what training will take, before anything is loaded.
+
+    Args:
+        step: how large a step is; see `synth.recommender.footprint.footprint`.
+
+    Raises:
+        SynthError: what must be held does not fit, or the model is not for this machine.
+    """
+    from synth.recommender.devices import pick_device
+    from synth.recommender.footprint import footprint
+    from synth.recommender.memory import Estimate, available, check_fits, gigabytes
+
+    where = pick_device(device)
+    needed = footprint(model, precision, device, quantise, part, lora, **step)  # type: ignore[arg-type]
+    check_fits(Estimate(needed.weights, needed.trained), where, f"Training {model}")
+    free = available(where)
+    bar.note(f"Memory at most {needed}, where examples are as long as they may be; {gigabytes(free)} are free.")
+    if needed.total > free:
+        bar.note("That may not fit: a smaller --batch with a larger --accumulate, or --gradient-checkpointing, will.")
 
 
 def is_first() -> bool:

@@ -42,6 +42,7 @@ from synth.cli.train_run import (
     open_pictures,
     own_labels,
     print_speed,
+    tell_memory,
     trackers_of,
     train_settings,
     with_descriptions,
@@ -49,12 +50,12 @@ from synth.cli.train_run import (
 from synth.errors import Exit, SynthError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from synth.cli.progress import Bar
-    from synth.recommender.data import Dataset, RecExample
     from synth.recommender.method import Method, Trained, TrainSettings
-    from synth.recommender.recommend import Recommend
+
+
+_PROMPT = 128
+"""Tokens before a description: instruction and title."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,13 @@ def distill(
     check_described(found)
     train_on, valid = hold_out(found, held_out, seed)
     quiet = quiet or not is_first()
-    architecture = load_model(model, precision, device, quantise, tower=True)
     stage = DistillSettings(Lora(rank, alpha, dropout), max_tokens, end_token, batch, workers)
     with Bar(quiet=quiet) as bar:
+        tell_memory(
+            bar, model, precision, device, quantise, "vision", stage.lora, batch=batch, tokens=max_tokens + _PROMPT,
+            pictures=1, checkpointing=gradient_checkpointing,
+        )  # fmt: skip
+        architecture = load_model(model, precision, device, quantise, tower=True)
         bar.note(f"{len(train_on):,} pictures to learn from, {len(valid):,} held out; {without:,} have no description.")
         trained = _Loop(settings, out, grid, quiet).run(Distill(architecture, train_on, valid, stage, seed=seed), bar)
     if not quiet:
@@ -212,7 +217,7 @@ def recommend(
     from synth.recommender.adapters import Lora
     from synth.recommender.answering import PromptSettings
     from synth.recommender.candidates import evaluation_examples, training_examples
-    from synth.recommender.recommend import Recommend, RecommendSettings
+    from synth.recommender.recommend import Recommend, RecommendSettings, write_answers
 
     settings = train_settings(
         epochs=epochs, batch=batch, accumulate=accumulate, lr=lr, weight_decay=weight_decay, schedule=schedule,
@@ -222,7 +227,6 @@ def recommend(
     )  # fmt: skip
     dataset = with_descriptions(open_data(data, meta, images, seed), descriptions)
     quiet = quiet or not is_first()
-    architecture = load_model(model, precision, device, quantise, tower=False)
     prompt: Any = {"show": show, "labels": labels or own_labels(model), "max_length": max_length}
     stage = RecommendSettings(
         PromptSettings(**prompt, end_token=end_token),
@@ -234,6 +238,11 @@ def recommend(
         pooling,  # type: ignore[arg-type]
     )
     with Bar(quiet=quiet) as bar:
+        tell_memory(
+            bar, model, precision, device, quantise, "language", stage.lora, batch=batch, tokens=max_length,
+            checkpointing=gradient_checkpointing,
+        )  # fmt: skip
+        architecture = load_model(model, precision, device, quantise, tower=False)
         pictures, said = open_pictures(architecture, named_items(dataset), stage.features, distilled, layer, pooling)
         bar.note(said)
         method = Recommend(
@@ -249,7 +258,10 @@ def recommend(
         trained = _Loop(settings, out, grid, quiet).run(method, bar)
         asked = evaluation_examples(dataset, "test", seed) if test else []
         if asked:
-            _answer(method, dataset, asked, out, name, bar, stage.evaluation_batch)
+            facts = {
+                "data": dataset.name, "split": "test", "generator": dataset.generator, "trained": [dataset.name]
+            }  # fmt: skip
+            write_answers(method, asked, name, facts, out / "runs", bar)
     if not quiet:
         best = trained.metrics["best"]
         value = "nothing to validate on" if best["value"] is None else f"{best['value']:.4f}"
@@ -258,42 +270,6 @@ def recommend(
         print(f"Checkpoint: {trained.best}")
         if asked:
             print(f"Next: synth eval recommend {out / 'runs' / 'scored'} {out / 'runs' / 'written'} --data {data}")
-
-
-def _answer(
-    method: Recommend, dataset: Dataset, asked: Sequence[RecExample], out: Path, name: str, bar: Bar, batch: int
-) -> None:
-    """Answers by both protocols and writes them as runs: `scored` and `written`."""
-    from synth.recommender.batches import processes
-    from synth.recommender.runs import Response, RunFile, queries_of, write_run
-
-    world = processes()[1]
-    bar.stage("score", len(asked))
-    scores = method.recommender.rank(asked, batch, lambda done: bar.advance(done * world))
-    bar.stage("write", len(asked))
-    said = method.recommender.respond(asked, batch, advance=lambda done: bar.advance(done * world))
-    if not is_first():
-        return
-    trained = sorted({dataset.name})
-    facts = {
-        "data": dataset.name,
-        "split": "test",
-        "generator": dataset.generator,
-        "family": "trained",
-        "trained": trained,
-        "show": method.settings.prompt.show,
-        "distilled": bool(method.distilled),
-    }
-    queries = queries_of(asked)
-    scored = RunFile(name, {example.id: scores[example.id] for example in asked}, facts={**facts, "protocol": "scored"})
-    write_run(out / "runs" / "scored", scored, queries)
-    written = RunFile(
-        f"{name}, written",
-        {response.query: {response.item: 1.0} if response.item else {} for response in said},
-        {response.query: Response(response.text, response.valid) for response in said},
-        {**facts, "protocol": "written"},
-    )
-    write_run(out / "runs" / "written", written, queries)
 
 
 def _stopped(out: Path) -> NoReturn:

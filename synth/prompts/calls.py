@@ -292,6 +292,18 @@ class ElementsInput:
     sentences: tuple[Sentence, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class WriteInput:
+    """Anything that an evaluation asks a model; `synth.recommender.asking.Asked` as a prompt has it."""
+
+    system: str
+    text: str
+    images: tuple[str, ...]
+    """Hashes of the pictures that are asked about."""
+    max_tokens: int
+    """Of the answer."""
+
+
 # ---- outputs ----------------------------------------------------------------------------------------------------
 
 
@@ -458,6 +470,10 @@ class SentenceElements(Output):
 
 class ElementsOutput(Output):
     sentences: list[SentenceElements]
+
+
+class WriteOutput(Output):
+    answer: str
 
 
 # ---- the calls --------------------------------------------------------------------------------------------------
@@ -630,6 +646,7 @@ COMPARE = Call(
     lambda i: i.first.pictures + i.second.pictures,
 )
 ELEMENTS = Call("labeller.elements", "staff", "judge", ElementsInput, ElementsOutput, 0.0, max_tokens=3000)
+WRITE = Call("writer.write", "staff", "judge", WriteInput, WriteOutput, 0.0, lambda i: i.images)
 
 CALLS: dict[str, Call[Any, Any]] = {
     call.name: call
@@ -638,7 +655,8 @@ CALLS: dict[str, Call[Any, Any]] = {
         *(GREET, ASK, RECOMMEND, CHAT_REPLY, QUERY, RERANK),
         *(NEED, ANSWER, JUDGE_FIT, REJECT, DIFFER, ACCEPT, USER_CHAT),
         *(REWRITE, CHECK, REVIEW, CAPTION, LOOK, ASPECTS, COMPARE, ELEMENTS),
+        WRITE,
     )
 }
-MEASURING = frozenset({ASPECTS.name, COMPARE.name, ELEMENTS.name})
-"""Calls that measure finished data: none of them has a part in making any."""
+MEASURING = frozenset({ASPECTS.name, COMPARE.name, ELEMENTS.name, WRITE.name})
+"""Calls that measure finished data, or models: none of them has a part in making any data."""

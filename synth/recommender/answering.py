@@ -43,6 +43,9 @@ class PromptSettings:
     max_length: int = 2048
     end_token: bool = True
     """Learn the end after the id; False is LaViC's way."""
+    apart: bool = False
+    """Pictures do not count in `max_length`, and batches are grouped without them: variants that show different
+    things for a picture then learn from the same words in the same batches."""
 
 
 class Pictures:
@@ -101,7 +104,13 @@ class Recommender:
         self.architecture, self.pictures, self.settings = architecture, pictures, settings
         tokens = Tokens(architecture.tokenizer, architecture.image_token_id, end_token=settings.end_token)
         self.prompt = RecommendPrompt(
-            tokens, items, pictures.count, show=settings.show, labels=settings.labels, max_length=settings.max_length
+            tokens,
+            items,
+            pictures.count,
+            show=settings.show,
+            labels=settings.labels,
+            max_length=settings.max_length,
+            apart=settings.apart,
         )
         filler = architecture.tokenizer.pad_token_id
         self.filler = int(filler if filler is not None else architecture.tokenizer.eos_token_id or 0)

@@ -211,7 +211,7 @@ def load(
     hub = not folder.is_dir() and is_hub_name(str(name))
     if not hub:
         check_folder(folder)
-    with quiet(), _loading(name):
+    with quiet(), loading(name):
         from transformers import AutoConfig, AutoTokenizer, LlavaNextForConditionalGeneration
         from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
@@ -221,11 +221,7 @@ def load(
                 f"{name} is a {config.model_type} model.", f"Supported are: {', '.join(FAMILIES)}, e.g. LLaVA-NeXT."
             )
         sizes = memory.sizes(config, LlavaNextForConditionalGeneration)
-        if device == "auto" and where.type == "cpu" and sizes.total > memory.LARGE:
-            raise SynthError(
-                f"{name} has {sizes.total / 1e9:.1f} billion parameters, and this machine has no GPU.",
-                "Use --preset tiny or small here; --device cpu runs it all the same, minutes a step.",
-            )
+        memory.check_machine(sizes, name, device, where)
         needed = memory.estimate(sizes, precision.dtype, quantise=quantise, tower=tower)
         memory.check_fits(needed, where, f"Loading {name}")
         with memory_guard(f"loading {name}", "Use --quantise 4bit or a larger machine."):
@@ -278,7 +274,7 @@ def _snapshot(name: str | Path) -> Path:
 
 
 @contextmanager
-def _loading(name: str | Path) -> Iterator[None]:
+def loading(name: str | Path) -> Iterator[None]:
     """What the libraries raise for files that are wrong or cannot be had, as one line."""
     try:
         yield

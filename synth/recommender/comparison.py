@@ -11,6 +11,7 @@ from synth.errors import SynthError
 from synth.recommender.candidates import Others, evaluation_examples, retrieve, shuffle_balanced, with_lists
 from synth.recommender.data import Dataset, RecExample, Split
 from synth.recommender.metrics import evaluate
+from synth.recommender.questions import require_equal
 from synth.recommender.retrieval import Report, Text, make_retriever, rank_candidates
 from synth.recommender.runs import Query, RunFile, queries_of, write_run
 from synth.recommender.table import Table
@@ -53,11 +54,7 @@ class Comparison:
         """
         key = (str(run.facts.get("data", "")), str(run.facts.get("split", "")))
         known = self._queries.setdefault(key, queries)
-        if {query.id: query for query in known} != {query.id: query for query in queries}:
-            raise SynthError(
-                f"{place} was asked other questions about {key[0] or 'its data'} than the runs before it.",
-                "Compare runs over the same candidates: make them with the same data, lists and seed.",
-            )
+        require_equal(queries, known, place, "the runs before it")
         runs = self._runs.setdefault(key, {})
         if run.name in runs:
             raise SynthError(f"Two runs are named {run.name}.", "Change the name in one's run.json.")
@@ -72,9 +69,7 @@ class Comparison:
         Raises:
             SynthError: the split is empty, no item has a title, or a retriever cannot be had.
         """
-        if not dataset.examples.get(asking.split):
-            there = ", ".join(name for name, part in dataset.examples.items() if part) or "none"
-            raise SynthError(f"{dataset.name} has no {asking.split} split.", f"Choose --split from: {there}.")
+        check_split(dataset, asking.split)
         if not dataset.coverage(asking.split)[0]:
             if names is not None or asking.lists not in DELIVERED:
                 raise SynthError(f"No item of {dataset.name} has a title.", "Give their metadata with --meta.")
@@ -118,11 +113,33 @@ class Comparison:
             if strange:
                 raise SynthError(f"The runs answer {strange}, which {dataset.name} has not.", "Name their own data.")
             return [replace(by_id[query.id], candidates=query.candidates) for query in known]
-        if asking.lists in DELIVERED:
-            return evaluation_examples(dataset, asking.split, asking.seed, asking.others)
-        retriever = make_retriever(asking.lists, dataset.items, asking.text, asking.report, cache)
-        found = retrieve(dataset, retriever, asking.k, [asking.split])
-        return shuffle_balanced(with_lists(listed, found), asking.seed)
+        return asked_examples(dataset, asking, cache)
+
+
+def check_split(dataset: Dataset, split: Split) -> None:
+    """
+    Raises:
+        SynthError: the split is empty.
+    """
+    if not dataset.examples.get(split):
+        there = ", ".join(name for name, part in dataset.examples.items() if part) or "none"
+        raise SynthError(f"{dataset.name} has no {split} split.", f"Choose --split from: {there}.")
+
+
+def asked_examples(dataset: Dataset, asking: Asking, cache: Path | None = None) -> list[RecExample]:
+    """A split's examples with the lists that are wanted: the same for every system that is asked.
+
+    Args:
+        cache: of paid embeddings.
+
+    Raises:
+        SynthError: the retriever cannot be had.
+    """
+    if asking.lists in DELIVERED:
+        return evaluation_examples(dataset, asking.split, asking.seed, asking.others)
+    retriever = make_retriever(asking.lists, dataset.items, asking.text, asking.report, cache)
+    found = retrieve(dataset, retriever, asking.k, [asking.split])
+    return shuffle_balanced(with_lists(dataset.examples[asking.split], found), asking.seed)
 
 
 def _file_name(name: str) -> str:

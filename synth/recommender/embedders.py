@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from synth.errors import SynthError
 from synth.index.encoder import Items
-from synth.index.models import alone, loading, locate, working
+from synth.index.models import alone, digest, loading, locate, working
 from synth.index.models import require as require_files
 from synth.index.parts import Parts
 from synth.index.vectors import QueryVector, unit, write_dense
@@ -36,6 +36,10 @@ NAMED: dict[str, tuple[str, Pooling]] = {
 
 _MOST_CHARACTERS = 24_000
 """Of a text sent for embedding, as models take some 8,000 tokens; of a longer one the end is kept, being the newest."""
+
+
+_WEIGHTS = (".safetensors", ".bin", ".json")
+"""Endings of the files that fix what a model gives."""
 
 
 class _Dense(ABC):
@@ -79,8 +83,12 @@ class Sentences(_Dense):
     """
 
     def __init__(self, name: str, model: str, pooling: Pooling = "own") -> None:
-        super().__init__(name, f"{model} {pooling}")
-        self._model = _load(name, model, pooling)
+        require("minilm", "sentence_transformers", "torch")
+        folder = _find(name, model)
+        # Of its weights: embeddings that are kept must not outlive them.
+        weights = digest(sorted(path for path in folder.rglob("*") if path.suffix in _WEIGHTS))
+        super().__init__(name, f"{model} {pooling} {weights}")
+        self._model = _load(name, folder, pooling)
 
     def encode_query(self, text: str) -> Mapping[str, QueryVector]:
         with alone():
@@ -94,14 +102,18 @@ class Sentences(_Dense):
         return vectors.astype(np.float32)
 
 
-def _load(name: str, model: str, pooling: Pooling) -> Any:
-    require("minilm", "sentence_transformers", "torch")
+def _find(name: str, model: str) -> Path:
+    """The folder of a model's files."""
     try:
         folder = locate(name, model)
     except SynthError as error:
         fix = "Name a folder of weights with st:FOLDER, or fetch a model with `hf download ORGANISATION/NAME`."
         raise SynthError(error.what, fix) from error
     require_files(name, folder, [("config.json", "modules.json")])
+    return folder
+
+
+def _load(name: str, folder: Path, pooling: Pooling) -> Any:
     with loading(name, folder):
         library = importlib.import_module("sentence_transformers")
         if pooling == "own":

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from synth.recommender.batches import pad
-
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from synth.recommender.architecture import Architecture
     from synth.recommender.prompts import Encoded
 
@@ -43,8 +40,13 @@ def greedy(
         most: new tokens at most.
         end: the end token; it is not among the result. None: goes on to `most`.
     """
+    # Reading answers, which is most of this module, needs no torch.
+    import torch
+
+    from synth.recommender.batches import pad
+
     batch = {
-        name: value.to(architecture.device) if isinstance(value, Tensor) else value
+        name: value.to(architecture.device) if isinstance(value, torch.Tensor) else value
         for name, value in pad(prompts, filler, left=True).items()
     }
     embedded = architecture.place(architecture.embed(batch["ids"]), batch["ids"], images)

@@ -33,8 +33,12 @@ class Method(Protocol):
         ...
 
     def length(self, example: Any) -> int:
-        """In tokens: what batches are grouped by."""
+        """In tokens."""
         ...
+
+    def grouping(self, example: Any) -> int:
+        """What batches are grouped by: the length, unless runs of other lengths are to have equal batches."""
+        return self.length(example)
 
     def collate(self, examples: list[Any]) -> Any:
         """A batch on the CPU, of tensors in dicts, lists or named tuples. Called in threads; must not use the model."""

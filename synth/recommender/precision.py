@@ -115,6 +115,12 @@ def be_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is one of the forms in which torch and its libraries say that memory is not enough."""
+    said = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(part in str(error) for part in said)
+
+
 @contextmanager
 def memory_guard(what: str, fix: str) -> Iterator[None]:
     """Turns running out of memory inside it into one clear line.
@@ -126,7 +132,6 @@ def memory_guard(what: str, fix: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        out = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-        if not out:
+        if not out_of_memory(error):
             raise
         raise SynthError(f"Out of memory with {what}.", fix) from error

@@ -62,6 +62,10 @@ class Encoded:
     """What is learnt after the prompt; empty where nothing is."""
     cut: int = 0
     """Tokens of the conversation that were left out, the oldest."""
+    pictures: int = 0
+    """Of the prompt's tokens, those that stand for pictures, their line ends included."""
+    ends: tuple[int, ...] = ()
+    """Where the entry of each candidate ends: the position of its last token before the line's end."""
 
     def __len__(self) -> int:
         return len(self.ids) + len(self.answer)
@@ -122,6 +126,7 @@ class RecommendPrompt:
         show: Show = "features",
         labels: Labels = "text",
         max_length: int = MAX_LENGTH,
+        apart: bool = False,
     ) -> None:
         """
         Args:
@@ -130,9 +135,11 @@ class RecommendPrompt:
             show: what stands for a picture.
             max_length: tokens of prompt and answer together. The conversation is cut to fit, the oldest first;
                 a candidate never is.
+            apart: what stands for pictures does not count in `max_length`, so that the same words are kept whatever
+                is shown.
         """
         self.tokens, self.items, self.crops = tokens, items, crops
-        self.show, self.labels, self.max_length = show, labels, max_length
+        self.show, self.labels, self.max_length, self.apart = show, labels, max_length, apart
 
     def names(self, candidates: Sequence[str]) -> list[str]:
         """What each candidate is called, in the list and as an answer."""
@@ -172,18 +179,22 @@ class RecommendPrompt:
         if spare is None:
             spare = max(map(len, self.answers(example)))
         before = [*tokens.start, *tokens.known(TASK + "Conversation:\n")]
-        after, slots = self._candidates(example)
-        room = self.max_length - len(before) - len(after) - max(len(target), spare)
+        after, slots, pictures, ends = self._candidates(example)
+        counted = len(before) + len(after) - (pictures if self.apart else 0)
+        room = self.max_length - counted - max(len(target), spare)
         talk, cut = self._conversation(example, room)
         shift = len(before) + len(talk)
         moved = tuple(Slot(slot.position + shift, slot.image, slot.crop) for slot in slots)
-        return Encoded((*before, *talk, *after), moved, target, cut)
+        return Encoded((*before, *talk, *after), moved, target, cut, pictures, tuple(end + shift for end in ends))
 
-    def _candidates(self, example: RecExample) -> tuple[list[int], list[Slot]]:
-        """The list and the words that ask for the answer; slots count from the list's start."""
+    def _candidates(self, example: RecExample) -> tuple[list[int], list[Slot], int, list[int]]:
+        """The list and the words that ask for the answer; slots, counted from the list's start; tokens for pictures;
+        where the entries end, counted like the slots."""
         tokens = self.tokens
         ids = list(tokens.known("\nCandidates:\n"))
         slots: list[Slot] = []
+        ends: list[int] = []
+        pictures = 0
         names = self.names(example.candidates)
         for number, (candidate, name) in enumerate(zip(example.candidates, names, strict=True)):
             item = self.items.get(candidate)
@@ -191,6 +202,7 @@ class RecommendPrompt:
                 raise SynthError(f"Candidate {candidate} of example {example.id} is not among the items.")
             ids += tokens.known(name)
             ids += tokens.known(f": {item.title.strip() or '(no title)'}\n")
+            words = len(ids)
             if self.show == "features":
                 for crop in range(self.crops(candidate)):
                     slots.append(Slot(len(ids), number, crop))
@@ -198,8 +210,10 @@ class RecommendPrompt:
                 ids += tokens.known("\n")
             elif self.show == "descriptions":
                 ids += tokens.known(next(iter(item.descriptions.values()), "").strip() + "\n")
+            pictures += len(ids) - words
+            ends.append(len(ids) - 2)
         ids += tokens.known("\nAnswer: ")
-        return ids, slots
+        return ids, slots, pictures, ends
 
     def _conversation(self, example: RecExample, room: int) -> tuple[list[int], int]:
         """The latest utterances that fit, and how many tokens were left out."""

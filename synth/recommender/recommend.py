@@ -23,10 +23,11 @@ from synth.recommender.adapters import (
     write_adapter,
 )
 from synth.recommender.answering import Pictures, PromptSettings, Recommender
-from synth.recommender.batches import pad
+from synth.recommender.batches import pad, processes
 from synth.recommender.flops import decoder_forward
-from synth.recommender.method import Method
+from synth.recommender.method import Method, Progress
 from synth.recommender.prompts import Encoded
+from synth.recommender.runs import Response, RunFile, queries_of, write_run
 from synth.recommender.scoring import label_losses
 
 if TYPE_CHECKING:
@@ -104,13 +105,27 @@ class Recommend(Method):
         for example in valid:
             encode(example, answer=False)
         self._valid = list(valid)
+        self._check_positions()
         self.model = adapt(architecture, "language", self.settings.lora, seed)
 
     def examples(self, split: Literal["train", "valid"]) -> Sequence[Any]:
         return self._train if split == "train" else self._valid
 
+    def _check_positions(self) -> None:
+        """Beyond the places it knows a model computes, and what it computes means nothing."""
+        known = self.architecture.model.config.text_config.max_position_embeddings
+        longest = max((len(entry.prompt) for entry in self._train), default=0)
+        if longest > known:
+            raise SynthError(
+                f"The longest prompt has {longest:,} tokens, and this model reads {known:,}.",
+                "Use a lower --max-length, fewer candidates, or --pooling cls.",
+            )
+
     def length(self, example: _Prompted) -> int:
         return len(example.prompt)
+
+    def grouping(self, example: _Prompted) -> int:
+        return len(example.prompt) - (example.prompt.pictures if self.settings.prompt.apart else 0)
 
     def collate(self, examples: list[_Prompted]) -> dict[str, Any]:
         prompts = [entry.prompt for entry in examples]
@@ -179,6 +194,46 @@ def figures(examples: Sequence[RecExample], run: Mapping[str, Mapping[str, float
         losses.append(-own)
     found = {"hr1": hits / pairs, "mrr": reciprocal / pairs, "ceiling": among / pairs}
     return {**found, "loss": sum(losses) / len(losses)} if losses else found
+
+
+def write_answers(
+    method: Recommend,
+    asked: Sequence[RecExample],
+    name: str,
+    facts: Mapping[str, Any],
+    out: Path,
+    progress: Progress | None = None,
+) -> None:
+    """Answers questions by both protocols and writes them as runs: `scored` and `written` below `out`.
+
+    Every process must call it; the first one writes.
+
+    Args:
+        name: of the system in tables.
+        facts: what tables say of the runs; what the method knows of itself is added.
+    """
+    rank, world = processes()
+    batch = method.settings.evaluation_batch
+    if progress:
+        progress.stage("score", len(asked))
+    advance = (lambda done: progress.advance(done * world)) if progress else None
+    scores = method.recommender.rank(asked, batch, advance)
+    if progress:
+        progress.stage("write", len(asked))
+    said = method.recommender.respond(asked, batch, advance=advance)
+    if rank != 0:
+        return
+    known = {"family": "trained", "show": method.settings.prompt.show, "distilled": bool(method.distilled), **facts}
+    queries = queries_of(asked)
+    listed = {example.id: scores[example.id] for example in asked}
+    write_run(out / "scored", RunFile(name, listed, facts={**known, "protocol": "scored"}), queries)
+    written = RunFile(
+        f"{name}, written",
+        {response.query: {response.item: 1.0} if response.item else {} for response in said},
+        {response.query: Response(response.text, response.valid) for response in said},
+        {**known, "protocol": "written"},
+    )
+    write_run(out / "written", written, queries)
 
 
 def load_recommender(

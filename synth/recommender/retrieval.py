@@ -8,6 +8,7 @@ server that speaks its protocol (`openai:MODEL`); see `synth.recommender.embedde
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
@@ -15,6 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from synth.errors import SynthError
+from synth.index.bm25 import Bm25
 from synth.index.driver import DEPTH
 from synth.index.encoder import Encoder, Items
 from synth.index.encoders import ENCODERS, make_encoder, split
@@ -40,6 +42,8 @@ class Retriever:
         items: all that can be found.
         text: what an item is found by: its title alone, or also what its first described picture shows.
         report: called with (encoder, done, in all).
+        kept: a folder for what is encoded of the items: a kill costs one part of 128 items, and the same encoder over
+            the same items encodes none of them again. None: nothing is kept.
 
     Raises:
         SynthError: there are no items, or no item has a text.
@@ -51,6 +55,7 @@ class Retriever:
         items: Mapping[str, Item],
         text: Text = "title",
         report: Report | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.name = encoder.name
         self._encoder = encoder
@@ -65,7 +70,7 @@ class Retriever:
         self._reranking: dict[str, MultiVectors] = {}
         found = [texts[item] for item in self.ids]
         pictures = [next(iter(items[item].images), None) for item in self.ids]
-        self._encode(Items(found, [path if path and path.is_file() else None for path in pictures]))
+        self._encode(Items(found, [path if path and path.is_file() else None for path in pictures]), kept)
 
     def top(self, queries: Sequence[str], k: int, exclude: Sequence[Collection[str]]) -> list[list[str]]:
         """The k best items for each query, best first, ties by id; items without any likeness come last.
@@ -96,12 +101,15 @@ class Retriever:
             for ranking, listed in zip(self._rank(queries, masks, depth), candidates, strict=True)
         ]
 
-    def _encode(self, items: Items) -> None:
+    def _encode(self, items: Items, kept: Path | None) -> None:
         progress = (lambda _, done, total: self._tell("items", done, total)) if self._report else None
         # The files stay mapped after their folder is gone; where the system refuses that, they are left to it.
         with TemporaryDirectory(prefix="synth-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            parts = Parts(folder / "parts", "", len(items.texts), progress)
+            encoded = _digest(items)
+            # A folder for each encoder and each set of items: `Parts` removes what is of others.
+            place = (kept / f"{_plain(self.name)}-{encoded}") if kept else folder / "parts"
+            parts = Parts(place, encoded, len(items.texts), progress)
             for vector, kind in self._encoder.encode_items(items, parts, folder).items():
                 opened = KINDS[kind].open(folder, vector)
                 if isinstance(opened, MultiVectors):
@@ -157,12 +165,30 @@ def make_retriever(
     Args:
         name: `bm25`, `minilm`, `bge-m3`, `roberta`, `simcse`, `blair`, `st:FOLDER_OR_NAME`, `openai:MODEL`; or any
             other of the index's encoders, `NAME` or `NAME=MODEL` (see `synth.index.encoders`).
-        cache: a file that keeps paid embeddings.
+        cache: a file that keeps paid embeddings; what other models make of the items is kept in a folder beside it.
 
     Raises:
         SynthError: there is none, what it needs is not installed or not there, or no item has a title.
     """
-    return Retriever(_encoder(name, cache), items, text, report)
+    encoder = _encoder(name, cache)
+    # BM25 is quicker than a disk, and what was paid is in the file.
+    local = cache is not None and not isinstance(encoder, Bm25 | OpenAIEmbeddings)
+    return Retriever(encoder, items, text, report, cache.with_suffix("") if cache and local else None)
+
+
+def _digest(items: Items) -> str:
+    """16 hex digits over texts and pictures, the latter by path, size and time."""
+    hashed = blake2b(digest_size=8)
+    for text, path in zip(items.texts, items.pictures, strict=True):
+        facts = path.stat() if path else None
+        hashed.update(repr((text, str(path), facts and (facts.st_size, facts.st_mtime_ns))).encode())
+    return hashed.hexdigest()
+
+
+def _plain(name: str) -> str:
+    """A name as a folder's: what a path cannot hold is replaced, and a hash tells apart what looks alike then."""
+    short = "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[-40:]
+    return f"{short}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
 def _encoder(name: str, cache: Path | None) -> Encoder:

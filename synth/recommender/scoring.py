@@ -114,8 +114,19 @@ def label_losses(architecture: Architecture, batch: dict[str, Any], images: Tens
     Returns:
         (labels,), float32.
     """
-    embedded = architecture.place(architecture.embed(batch["ids"]), batch["ids"], images)
-    hidden = architecture.language_model(
-        inputs_embeds=embedded, attention_mask=batch["mask"], position_ids=batch["positions"], use_cache=False
-    ).last_hidden_state
+    hidden = hidden_states(architecture, batch, images)
     return -log_probabilities(architecture, hidden[batch["rows"], batch["columns"]], batch["labels"])
+
+
+def hidden_states(architecture: Architecture, batch: dict[str, Any], images: Tensor) -> Tensor:
+    """The language model's last hidden states of a padded batch, (prompts, longest, width); see `label_losses`."""
+    embedded = architecture.place(architecture.embed(batch["ids"]), batch["ids"], images)
+    # Padding on the right is seen by nobody but itself; without a mask attention computes half of its triangle only.
+    right = bool(batch["mask"][:, 0].all())
+    hidden: Tensor = architecture.language_model(
+        inputs_embeds=embedded,
+        attention_mask=None if right else batch["mask"],
+        position_ids=None if right else batch["positions"],
+        use_cache=False,
+    ).last_hidden_state
+    return hidden

@@ -1,20 +1,24 @@
 """How sure a figure is, and whether two systems differ: intervals and paired tests that respect conversations.
 
-The pairs of one conversation are not independent, so intervals and permutations draw whole conversations. SciPy
-computes Wilson's interval and the binomial tail; bootstrap and permutation are here, because one draw of conversations
-serves all systems and figures at once, where SciPy would draw anew for each.
+The pairs of one conversation are not independent, so intervals and permutations draw whole conversations. Wilson's
+interval and the sign test are those of `synth.analysis.agreement`; bootstrap and permutation are here, because one draw
+of conversations serves all systems and figures at once, where SciPy would draw anew for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.analysis.agreement import sign_test
+from synth.recommender.extras import require
+
 Values: TypeAlias = NDArray[np.float64]
 Groups: TypeAlias = NDArray[np.int64]
+_Key = TypeVar("_Key", bound=Hashable)
 
 RESAMPLES = 9_999
 LEVEL = 0.95
@@ -24,19 +28,9 @@ _CHUNK = 2_000_000
 """Numbers drawn at once."""
 
 
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """Wilson's score interval for a share, 95 % (Wilson, JASA 1927); (0, 1) without trials."""
-    from scipy.stats import binomtest  # type: ignore[import-untyped]
-
-    if not trials:
-        return 0.0, 1.0
-    found = binomtest(hits, trials).proportion_ci(LEVEL, method="wilson")
-    return float(found.low), float(found.high)
-
-
 def bootstrap(
-    values: Mapping[str, tuple[Values, Values]], groups: Groups, seed: int = 0, resamples: int = RESAMPLES
-) -> dict[str, tuple[float, float] | None]:
+    values: Mapping[_Key, tuple[Values, Values]], groups: Groups, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[_Key, tuple[float, float] | None]:
     """BCa intervals, 95 %, of weighted means, drawing whole conversations (Efron, JASA 1987).
 
     Args:
@@ -47,16 +41,17 @@ def bootstrap(
         By name; None where the interval is not defined: all conversations have the same value, or fewer than two have
         a weight.
     """
+    require("eval", "scipy")
     from scipy.special import ndtr, ndtri  # type: ignore[import-untyped]
 
     count = int(groups.max()) + 1 if len(groups) else 0
     sums = {name: _sums(value, weight, groups, count) for name, (value, weight) in values.items()}
     usable = {name: pair for name, pair in sums.items() if _varies(*pair)}
-    intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(values)
+    intervals: dict[_Key, tuple[float, float] | None] = dict.fromkeys(values)
     if not usable:
         return intervals
     matrix = np.stack([part for pair in usable.values() for part in pair], axis=1)
-    drawn = _resampled(matrix, np.random.default_rng(seed), resamples)
+    drawn = resample(matrix, seed, resamples)
     alpha = (1 - LEVEL) / 2
     for place, (name, (above, below)) in enumerate(usable.items()):
         seen = drawn[:, 2 * place + 1] > 0
@@ -86,8 +81,16 @@ def _varies(above: Values, below: Values) -> bool:
     return len(own) > 1 and bool(np.ptp(own) > 1e-12)
 
 
-def _resampled(matrix: Values, generator: np.random.Generator, resamples: int) -> Values:
-    """Column sums over conversations drawn with replacement, shape (resamples, columns)."""
+def resample(matrix: Values, seed: int = 0, resamples: int = RESAMPLES) -> Values:
+    """Column sums over conversations drawn with replacement.
+
+    Args:
+        matrix: a row for each conversation, shape (conversations, columns).
+
+    Returns:
+        Shape (resamples, columns).
+    """
+    generator = np.random.default_rng(seed)
     count = len(matrix)
     step = max(_CHUNK // count, 1)
     parts = []
@@ -104,10 +107,8 @@ def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int,
     Returns:
         (hits of the one alone, of the other alone, two-sided p); p is 1 where they never differ.
     """
-    from scipy.stats import binomtest
-
     first, second = int((one & ~other).sum()), int((other & ~one).sum())
-    return first, second, float(binomtest(first, first + second, 0.5).pvalue) if first + second else 1.0
+    return first, second, sign_test(first, second)
 
 
 def permutation(one: Values, other: Values, groups: Groups, seed: int = 0, resamples: int = RESAMPLES) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from synth.analysis.statistics.table import Table as TextTable
 from synth.errors import SynthError
 
-_NONE = "–"
+NONE = "–"
 _WIDTH = 200
 """Columns where the output is no terminal."""
 _LABELS = {
@@ -25,13 +25,13 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean in [0, 1] with its 95 % confidence interval, where one is defined."""
+    """A metric's value with its 95 % confidence interval, where one is defined."""
 
     value: float
     low: float | None
     high: float | None
     interval: str
-    """`wilson`, `bca` (clustered by conversation) or empty."""
+    """`wilson`, `bca` or `percentile` (both clustered by conversation), or empty."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Comparison:
     gain: float
     """Mean of the system less that of the other."""
     apart: tuple[int, int] | None
-    """For HR@1: examples only the one got right, and only the other."""
+    """For McNemar's test: examples only the one got right, and only the other."""
     p: float
     """Two-sided."""
     p_holm: float
     """Adjusted for the number of systems."""
     test: str
-    """`mcnemar` (exact) or `permutation` (paired, by conversation)."""
+    """`mcnemar` (exact), `permutation` or `bootstrap` (both paired, by conversation)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Table:
         heads = list(_LABELS.values())
         # The ceiling stands beside the HR@1 it bounds.
         return TextTable(
-            title=_title(self.data, self.split, self.generator),
+            title=title_of(self.data, self.split, self.generator),
             columns=("system", *heads[:2], "ceiling", *heads[2:]),
             rows=tuple(rows),
             note=self._note(),
@@ -135,9 +135,9 @@ class Table:
                 _LABELS[one.metric],
                 one.system,
                 f"{one.gain:+.4f}",
-                f"{one.apart[0]} / {one.apart[1]}" if one.apart else _NONE,
-                _p(one.p),
-                _p(one.p_holm),
+                f"{one.apart[0]} / {one.apart[1]}" if one.apart else NONE,
+                p_text(one.p),
+                p_text(one.p_holm),
                 "McNemar, exact" if one.test == "mcnemar" else "permutation, paired",
             )
             for one in self.comparisons
@@ -173,7 +173,7 @@ def overview(results: Sequence[Table]) -> TextTable:
         for family, names in families.items()
         for name in names
     ]
-    ceilings = [cell for table in results for cell in (f"{table.ceiling.value:.4f}", _NONE)]
+    ceilings = [cell for table in results for cell in (f"{table.ceiling.value:.4f}", NONE)]
     columns = [head for table in results for head in (f"{table.data} HR@1", f"{table.data} ValidRatio")]
     return TextTable(
         title="Systems",
@@ -204,7 +204,8 @@ def domains(results: Sequence[Table]) -> TextTable:
         for system in table.systems.values():
             listed = system.facts.get("trained")
             if listed:
-                how = "separate" if list(listed) == [table.data] else f"combined ({', '.join(listed)})"
+                several = f"combined ({', '.join(listed)})" if len(listed) > 1 else f"{listed[0]} alone"
+                how = "separate" if list(listed) == [table.data] else several
                 trained.setdefault((system.name, how), {})[table.data] = system
     if not trained:
         raise SynthError("No run says which domains it was trained on.", "Its run.json needs `trained` in its facts.")
@@ -246,28 +247,30 @@ def _plain(text: str) -> str:
 
 def _pair(system: System | None) -> tuple[str, str]:
     if system is None:
-        return _NONE, _NONE
+        return NONE, NONE
     return tuple(f"{system.figures[m].value:.4f}" for m in ("lavic.hr1_micro", "lavic.valid_ratio"))  # type: ignore[return-value]
 
 
 def _tested(table: Table, name: str) -> tuple[str, str]:
     found = [one for one in table.comparisons if one.system == name and one.metric == "lavic.hr1_micro"]
-    return _pair(table.systems.get(name))[0], _p(found[0].p_holm) if found else _NONE
+    return _pair(table.systems.get(name))[0], p_text(found[0].p_holm) if found else NONE
 
 
 def _with_interval(figure: Figure | None) -> str:
     if figure is None:
-        return _NONE
+        return NONE
     if figure.low is None or figure.high is None:
         return f"{figure.value:.4f}"
     return f"{figure.value:.4f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
-def _p(p: float) -> str:
+def p_text(p: float) -> str:
+    """A p value in four digits."""
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def _title(data: str, split: str, generator: str) -> str:
+def title_of(data: str, split: str, generator: str) -> str:
+    """Names data, and what made them where they are synthetic."""
     name = ", ".join(part for part in (data, split) if part) or "Results"
     return f"{name} (synthetic: {generator})" if generator else name
 

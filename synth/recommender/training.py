@@ -86,6 +86,7 @@ class _Run:
         self.device = next(iter(self.trained.values())).device
         self.precision = choose_precision(settings.precision, self.device)
         self.lengths = [method.length(example) for example in self.examples]
+        self.grouping = [method.grouping(example) for example in self.examples]
         self.rank, self.world = 0, 1
         self.state = _State()
         self.best: dict[str, Tensor] = {}
@@ -156,7 +157,7 @@ class _Run:
         steps_an_epoch = math.ceil(math.ceil(len(self.examples) / settings.batch) / together)
         while state.epoch < settings.epochs:
             plan = batches.plan(
-                self.lengths, settings.batch, seed=settings.seed, epoch=state.epoch, grouped=settings.grouped
+                self.grouping, settings.batch, seed=settings.seed, epoch=state.epoch, grouped=settings.grouped
             )
             self.efficiency = batches.efficiency(self.lengths, plan)
             todo = batches.updates(plan, together)[state.step :]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +147,35 @@ def _example(name: str, number: int, items: list[Item], chance: random.Random) -
         other_gts=frozenset(),
         candidates=tuple(item.id for item in candidates),
     )
+
+
+def write_data(world: World, folder: Path) -> Path:
+    """The world in the form of the released data, its validation examples as the test split too."""
+    (folder / "images").mkdir(parents=True)
+    meta = {}
+    for item in world.items.values():
+        for image in item.images:
+            shutil.copy(image, folder / "images")
+        meta[item.id] = {
+            "title": item.title,
+            "images": [f"images/{image.name}" for image in item.images],
+            "image_descriptions_llava_cleaned": item.descriptions,
+        }
+    (folder / "item2meta.json").write_text(json.dumps(meta))
+    tags = {"user": "submission", "assistant": "comment"}
+    for split, examples in {"train": world.train, "valid": world.valid, "test": world.valid}.items():
+        rows = [
+            {
+                "context": "".join(f"<{tags[u.speaker]}>{u.text}</{tags[u.speaker]}>\n" for u in example.context),
+                "context_items": [],
+                "gt": "Take this.",
+                "gt_items": [example.gt],
+                "candidates_retrieved": list(example.candidates),
+            }
+            for example in examples
+        ]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
 
 
 class MemoryFeatures:

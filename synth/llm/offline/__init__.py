@@ -64,6 +64,7 @@ class OfflineProvider:
             calls.ASPECTS.name: jury.aspects,
             calls.COMPARE.name: jury.compare,
             calls.ELEMENTS.name: jury.elements,
+            calls.WRITE.name: jury.write,
         }
 
     async def complete(self, request: Request) -> Reply:

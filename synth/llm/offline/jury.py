@@ -1,4 +1,4 @@
-"""The offline judge and labeller: rules. They measure form, not taste, and say so where their word is shown."""
+"""The offline judge, labeller and writer: rules. They measure form, not taste, and say so where their word is shown."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from synth.prompts.calls import (
     ElementsOutput,
     SentenceElements,
     Talk,
+    WriteInput,
+    WriteOutput,
 )
 
 _PICTURE_WORDS = frozenset("photo photograph picture pictures photos image images pictured shot snap".split())
@@ -27,7 +29,7 @@ _CLOSE = 0.1
 
 
 class Jury:
-    """Answers `judge.*` and `labeller.*` calls."""
+    """Answers `judge.*`, `labeller.*` and `writer.*` calls."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
@@ -55,6 +57,11 @@ class Jury:
                 for s in given.sentences
             ]
         )
+
+    def write(self, given: WriteInput, rng: random.Random) -> WriteOutput:
+        """Words of the question at random, about half as many as there is room for: what knowing nothing scores."""
+        words = given.text.split()
+        return WriteOutput(answer=" ".join(rng.choices(words, k=max(1, given.max_tokens * 3 // 8))) if words else "")
 
     def _score(self, talk: Talk) -> AspectsOutput:
         lines = talk.lines

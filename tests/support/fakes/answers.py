@@ -27,6 +27,7 @@ FAILS_REVIEW = 0.08
 Draw = random.Random
 _COUNT = re.compile(r"Write (\d+) new reasons")
 _PAIRS = re.compile(r"Check the (\d+) pairs")
+_ASIN = re.compile(r"\bB[A-Z0-9]{9}\b")
 _WORD = re.compile(r"[a-z]{3,}")
 
 
@@ -223,6 +224,12 @@ def _elements(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
     return {"sentences": [{"number": int(number), "elements": [draw.choice(kinds)]} for number in numbers]}
 
 
+def _answer(ask: Ask, task: str, draw: Draw) -> dict[str, Any]:
+    """One of the ids in the question, where it has any of Amazon's form."""
+    ids = sorted(set(_ASIN.findall(task)))
+    return {"answer": f"I would take {draw.choice(ids)}." if ids else "Understood."}
+
+
 _BY_FIELDS: dict[frozenset[str], Callable[[Ask, str, Draw], dict[str, Any]]] = {
     frozenset({"scenarios"}): _scenarios,
     frozenset({"person_fits", "recipient", "scenario_fits", "reason"}): _match,
@@ -241,6 +248,7 @@ _BY_FIELDS: dict[frozenset[str], Callable[[Ask, str, Draw], dict[str, Any]]] = {
     frozenset({"naturalness", "coherence", "informativeness", "relevance", "image_text"}): _aspects,
     frozenset({"logical", "informative", "natural", "coherent", "overall", "reason"}): _compare,
     frozenset({"sentences"}): _elements,
+    frozenset({"answer"}): _answer,
 }
 
 

@@ -1,0 +1,222 @@
+"""Warm-up of a language model that knows nothing: to find the candidate that fits what was said.
+
+Not in LaViC, which starts from a language model that can. A tiny one that is only ever asked for the right id does not
+learn it (24,000 examples in the trial of the reference: chance). What did work there is done here: a verdict on each
+candidate at the end of its entry, fitting or not and both counted alike, beside the answer's loss; the colour spelt
+alike on both sides; and few candidates and few words at first. From then on prompts are those of stage 2, titles and
+whole conversations. Words stand where the picture will be and, in a share of the examples, the bridge, the picture's
+embeddings themselves: so this language model has seen embeddings before stage 2, as one that a LLaVA was made of has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from synth.recommender.answering import Pictures, PromptSettings, Recommender
+from synth.recommender.batches import pad
+from synth.recommender.flops import decoder_forward
+from synth.recommender.method import Method
+from synth.recommender.prompts import TASK, Encoded, Show, Slot
+from synth.recommender.recommend import figures
+from synth.recommender.scoring import hidden_states, log_probabilities
+
+if TYPE_CHECKING:
+    from synth.recommender.architecture import Architecture
+    from synth.recommender.data import RecExample
+    from synth.recommender.items import Item
+    from synth.recommender.warmup import CaptionWarmup
+
+
+@dataclass(frozen=True)
+class MatchingSettings:
+    """What a lesson shows and asks."""
+
+    prompt: PromptSettings = PromptSettings(labels="letters")
+    """As stage 2 will have it; its `show` is not used."""
+    brief: bool = False
+    """Leave the task's own words out of the prompts. In a short text attention finds what is alike sooner."""
+    bridge: float = 0.0
+    """Share of the examples whose slots hold the pictures' embeddings, in [0, 1]; in the others words stand there."""
+    verdict: float = 1.0
+    """Weight of the verdicts' mean loss against the answers'."""
+    evaluation_batch: int = 32
+
+
+class Match(NamedTuple):
+    """An example as it is shown."""
+
+    example: RecExample
+    prompt: Encoded
+    show: Show
+
+
+class Matching(Method):
+    """Trains language model and projector to answer with the candidate that fits, and to say of each whether it does.
+
+    The tower is left as it is: embeddings come from a feature cache. With `captions` the same model goes on learning to
+    describe, in batches between the others. Figures on the held-out examples, in stage 2's format: `hr1_words` with
+    words in the slots, with a bridge also `hr1_pictures`; `hr1`, their mean, chooses the checkpoint.
+    """
+
+    name = "matching"
+    metric = "hr1"
+    higher = True
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        train: Sequence[RecExample],
+        valid: Sequence[RecExample],
+        items: Mapping[str, Item],
+        pictures: Pictures,
+        settings: MatchingSettings,
+        *,
+        verdicts: nn.Module | None = None,
+        captions: CaptionWarmup | None = None,
+    ) -> None:
+        """
+        Args:
+            train: each has its answer among its candidates.
+            items: an item's first description is what stands in its slot in words.
+            pictures: their features; empty without a bridge.
+            verdicts: the head of an earlier lesson on the same model, from `verdict_head`.
+            captions: of the same architecture.
+
+        Raises:
+            SynthError: an answer not among its candidates, a prompt that cannot fit, a candidate that is unknown.
+        """
+        self.architecture, self.settings, self.captions = architecture, settings, captions
+        shows: tuple[Show, ...] = ("descriptions", "features") if settings.bridge else ("descriptions",)
+        self._asked = {
+            show: Recommender(architecture, items, pictures, replace(settings.prompt, show=show)) for show in shows
+        }
+        # Spread evenly: of any run of examples that share is shown as pictures.
+        bridged = [int((n + 1) * settings.bridge) > int(n * settings.bridge) for n in range(len(train))]
+        self._train = [self._match(example, seen) for example, seen in zip(train, bridged, strict=True)]
+        self._valid = list(valid)
+        self.verdicts = verdicts if verdicts is not None else verdict_head(architecture)
+        architecture.model.requires_grad_(False)
+        trained = {"language": architecture.language_model, "head": architecture.lm_head, "verdicts": self.verdicts}
+        if settings.bridge or captions:
+            trained["projector"] = architecture.projector
+        self.model = nn.ModuleDict(trained).requires_grad_(True)
+
+    def _match(self, example: RecExample, seen: bool) -> Match:
+        show: Show = "features" if seen else "descriptions"
+        prompt = self._asked[show].prompt
+        encoded = prompt.encode(example)
+        if self.settings.brief:
+            encoded = _without(encoded, len(prompt.tokens.start), len(prompt.tokens.known(TASK + "Conversation:\n")))
+        return Match(example, encoded, show)
+
+    def examples(self, split: Literal["train", "valid"]) -> Sequence[Any]:
+        if split == "valid":
+            return self._valid
+        return [*self._train, *(self.captions.examples("train") if self.captions else [])]
+
+    def length(self, example: Any) -> int:
+        if isinstance(example, Match):
+            return len(example.prompt)
+        return self.captions.length(example) if self.captions else 0
+
+    def collate(self, examples: list[Any]) -> dict[str, Any]:
+        matches = [entry for entry in examples if isinstance(entry, Match)]
+        others = [entry for entry in examples if not isinstance(entry, Match)]
+        batch: dict[str, Any] = {}
+        if matches:
+            batch["matches"] = self._matches(matches)
+        if others and self.captions:
+            batch["captions"] = self.captions.collate(others)
+        return batch
+
+    def _matches(self, matches: list[Match]) -> dict[str, Any]:
+        prompts = [match.prompt for match in matches]
+        # Those shown in words have no slots, so one source of features serves all.
+        pictures = next(iter(reversed(self._asked.values()))).pictures
+        ends = [(row, end) for row, prompt in enumerate(prompts) for end in prompt.ends]
+        fits = [candidate == match.example.gt for match in matches for candidate in match.example.candidates]
+        return {
+            **pad(prompts, self._asked["descriptions"].filler),
+            "features": pictures.stack([m.example for m in matches], prompts, self.architecture.vision_width),
+            "ends": torch.tensor(ends).T,
+            "fits": torch.tensor(fits),
+        }
+
+    def step(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, int]:
+        parts = []
+        if "matches" in batch:
+            parts.append(self._step(batch["matches"]))
+        if "captions" in batch and self.captions:
+            parts.append(self.captions.step(model, batch["captions"]))
+        return torch.stack([loss for loss, _ in parts]).sum(), sum(count for _, count in parts)
+
+    def _step(self, batch: dict[str, Any]) -> tuple[Tensor, int]:
+        hidden = hidden_states(self.architecture, batch, self.architecture.project(batch["features"]))
+        answers = -log_probabilities(self.architecture, hidden[batch["rows"], batch["columns"]], batch["labels"])
+        rows, columns = batch["ends"]
+        verdicts = balanced(self.verdicts(hidden[rows, columns].float())[:, 0], batch["fits"])
+        return answers.sum() + self.settings.verdict * len(answers) * verdicts, len(answers)
+
+    def evaluate(self, model: Any) -> dict[str, float]:
+        if not self._valid:
+            return {}
+        names = {"descriptions": "hr1_words", "features": "hr1_pictures"}
+        size = self.settings.evaluation_batch
+        found = {
+            names[show]: figures(self._valid, asked.rank(self._valid, size))["hr1"]
+            for show, asked in self._asked.items()
+        }
+        return {"hr1": sum(found.values()) / len(found), **found}
+
+    def save(self, folder: Path) -> None:
+        self.architecture.save(folder)
+
+    def flops(self, batch: dict[str, Any]) -> float:
+        """Of the matching alone."""
+        if "matches" not in batch:
+            return 0.0
+        text, matches = self.architecture.model.config.text_config, batch["matches"]
+        return 3 * decoder_forward(text, matches["lengths"], len(matches["labels"]))
+
+    def signature(self) -> dict[str, Any]:
+        settings = asdict(self.settings)
+        del settings["evaluation_batch"]
+        captions = len(self.captions.examples("train")) if self.captions else 0
+        return {
+            "base": self.architecture.fingerprint,
+            "stage": settings,
+            "valid": len(self._valid),
+            "captions": captions,
+        }
+
+
+def verdict_head(architecture: Architecture) -> nn.Module:
+    """What reads from a hidden state whether a candidate fits; it is thrown away after the warm-up."""
+    return nn.Linear(architecture.width, 1).to(architecture.device)
+
+
+def balanced(said: Tensor, fits: Tensor) -> Tensor:
+    """The mean of the verdicts' losses, those that fit and those that do not counted alike, however many there are.
+
+    Args:
+        said, fits: (candidates,) logits, and whether each one fits.
+    """
+    losses = binary_cross_entropy_with_logits(said, fits.float(), reduction="none")
+    return (losses[fits].mean() + losses[~fits].mean()) / 2
+
+
+def _without(prompt: Encoded, start: int, count: int) -> Encoded:
+    """The prompt without so many tokens from `start` on."""
+    return replace(
+        prompt,
+        ids=(*prompt.ids[:start], *prompt.ids[start + count :]),
+        slots=tuple(Slot(slot.position - count, slot.image, slot.crop) for slot in prompt.slots),
+        ends=tuple(end - count for end in prompt.ends),
+    )
