@@ -1,4 +1,4 @@
-"""Throughput of one process against a fake server: calls a second after the ramp, and CPU a call, pictures on.
+"""Throughput of one process against a fake server: calls a second between ramp and tail, and CPU a call, pictures on.
 
 The server (another process, on another core) answers what the offline simulator would have answered, after a fixed
 latency. Everything is included: graphs, gateway, money cap, limiter, reply log, events, HTTP client.
@@ -60,9 +60,15 @@ class Watch(Progress):
 
 
 def steady(ticks: list[Tick], in_flight: int) -> tuple[float, float, float]:
-    """Calls a second, milliseconds of CPU a call, and mean calls in flight, from the end of the ramp to the tail."""
-    full = [tick for tick in ticks if tick.in_flight >= 0.9 * in_flight]
-    busy = ticks[ticks.index(full[0]) : ticks.index(full[-1]) + 1] if len(full) > 4 else ticks
+    """Calls a second, milliseconds of CPU a call, and mean calls in flight, from the end of the ramp to the tail.
+
+    The ramp ends where nine tenths of the calls allowed are in flight, or never. The tail, in which a run only replaces
+    what was rejected, begins where three quarters of all calls are answered.
+    """
+    most = 0.75 * ticks[-1].answered
+    body = [tick for tick in ticks if tick.answered <= most]
+    ramp = next((place for place, tick in enumerate(body) if tick.in_flight >= 0.9 * in_flight), 0)
+    busy = body[ramp:]
     first, last = busy[0], busy[-1]
     calls = last.answered - first.answered
     flying = statistics.mean(tick.in_flight for tick in busy)

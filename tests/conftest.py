@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures import make_run
 
+from synth.cli import main
 from synth.corpora.drawing import draw_catalogue
+from synth.prompts.templates import Prompts
+from synth.traces.run import RunFolder
+from synth.traces.store import RunStore
+from tests.support.commands import Called
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +21,41 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("catalogues") / "small"
     draw_catalogue(folder, products=160, seed=3)
     return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """The finished run `bags`, in `runs/` of the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return make_run(tmp_path / "runs" / "bags")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    """An empty store."""
+    opened = RunStore(tmp_path / "run.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def prompts() -> Prompts:
+    """The package's own."""
+    return Prompts()
+
+
+@pytest.fixture
+def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Called:
+    """Calls a command as a shell would, errors turned to lines and exit codes."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["synth", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return call
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,6 +28,7 @@ from synth.llm.remote import RemoteProvider
 from synth.prompts.calls import BACKSTORY, UtteranceOutput
 from synth.prompts.templates import Message
 from synth.traces.store import Place
+from tests.support.served import Served
 
 KEY = "sk-planted-0123456789abcdef"
 PROMPT = "The customer is called Aurelia Quill and wants a teal raincoat for the regatta."
@@ -39,7 +40,7 @@ T = TypeVar("T")
 Outcome = Callable[[str], Any]
 
 
-class Server:
+class Server(Served):
     """Files and batches of both providers. A batch ends when `ended` is set, with `outcome(custom_id)` for each line.
 
     An outcome is a text (answered), a pair of status and error (refused), a word (`expired`, `missing`), or a whole
@@ -47,6 +48,7 @@ class Server:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.ended = True
         self.outcome: Outcome = lambda custom_id: said(f"I am {custom_id} {ODD}")
         self.failed: list[dict[str, Any]] = []
@@ -59,41 +61,12 @@ class Server:
         self.page = 1000
         self.gate: threading.Event | None = None
         """Where set, only the first row of a file is sent until the gate opens."""
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
-
-            def do_GET(self) -> None:
-                fake.serve(self, "GET")
-
-            def do_POST(self) -> None:
-                fake.serve(self, "POST")
-
-            def do_DELETE(self) -> None:
-                fake.serve(self, "DELETE")
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def count(self, call: str) -> int:
         return sum(done.startswith(call) for done in self.log)
 
-    def serve(self, http: Any, method: str) -> None:
+    def serve(self, http: BaseHTTPRequestHandler, method: str, body: bytes) -> None:
         parts = urlsplit(http.path)
-        body = http.rfile.read(int(http.headers.get("Content-Length") or 0))
         self.log.append(f"{method} {parts.path}")
         fault = next((f for f in self.faults if f[0] == method and parts.path.endswith(f[1])), None)
         if fault:
@@ -111,7 +84,7 @@ class Server:
             return None
         return self.send(http, status, answer, half=what == "half")
 
-    def send(self, http: Any, status: int, answer: Any, half: bool = False) -> None:
+    def send(self, http: BaseHTTPRequestHandler, status: int, answer: Any, half: bool = False) -> None:
         data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         kind = "application/octet-stream" if isinstance(answer, bytes) else "application/json"
         http.send_response(status)
@@ -291,9 +264,8 @@ def message(text: str, stop: str = "end_turn") -> dict[str, Any]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    fake = Server()
-    yield fake
-    fake.close()
+    with Server() as fake:
+        yield fake
 
 
 @pytest.fixture(autouse=True)

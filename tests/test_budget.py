@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ import pytest
 from synth.errors import Exit, SynthError
 from synth.llm.budget import Budget
 from synth.traces.store import CallRow, Place, Reservation, RunStore
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore(tmp_path / "run.db")
-    yield opened
-    opened.close()
 
 
 def place(item: int) -> Place:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from synth.cli import app
+from tests.support.served import Served, reply
 
 KEY = "sk-planted-0123456789abcdef"
 SEEN = '{"left": "red", "right": "blue"}'
@@ -20,55 +20,29 @@ BOTH = pytest.mark.parametrize("provider", ["openai", "anthropic"])
 Answer = tuple[int, dict[str, Any]]
 
 
-class Server:
+class Server(Served):
     """Answers calls with `answer`, and `GET` from `pages` by path."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.answer: Callable[[dict[str, Any]], Answer] = lambda _: (200, completion())
         self.pages: dict[str, dict[str, Any]] = {}
         self.asked: list[dict[str, Any]] = []
-        fake = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # head and body in one packet
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                fake.asked.append(body)
-                self.send(*fake.answer(body))
-
-            def do_GET(self) -> None:
-                page = fake.pages.get(self.path)
-                self.send(404 if page is None else 200, page or error("not found"))
-
-            def send(self, status: int, body: dict[str, Any]) -> None:
-                data = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def serve(self, http: BaseHTTPRequestHandler, method: str, body: bytes) -> None:
+        if method == "POST":
+            self.asked.append(json.loads(body))
+            status, answer = self.answer(self.asked[-1])
+        else:
+            page = self.pages.get(http.path)
+            status, answer = (404 if page is None else 200), page or error("not found")
+        reply(http, status, json.dumps(answer).encode())
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    fake = Server()
-    yield fake
-    fake.close()
+    with Server() as fake:
+        yield fake
 
 
 @pytest.fixture(autouse=True)
@@ -283,8 +257,8 @@ def test_an_unknown_model_and_what_there_is_instead(server: Server) -> None:
 
 
 def test_no_server(server: Server) -> None:
-    closed = Server()
-    closed.close()
+    with Server() as closed:
+        pass
     seen = doctor(closed, exit_code=1)
     assert "no connection" in seen["problem"] and closed.url in seen["problem"]
 

@@ -16,10 +16,8 @@ import yaml
 from filelock import FileLock
 from fixtures import PRODUCTS, make_catalogue, make_conversation, make_run
 from PIL import Image
-from typer.testing import CliRunner
 
 import synth.corpora.export as registry
-from synth.cli import app
 from synth.corpora.export import Images, Options, Report, RunFacts, Source, Spent, export, formats, parquet
 from synth.corpora.export.masking import mask
 from synth.corpora.lavic import read_lavic
@@ -28,21 +26,7 @@ from synth.errors import Exit, SynthError
 from synth.graphs.generation import generate
 from synth.graphs.options import Options as RunOptions
 from synth.traces.run import RunFolder
-
-RUNNER = CliRunner()
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    monkeypatch.chdir(tmp_path)
-    return make_run(tmp_path / "runs" / "bags")
-
-
-def synth(*arguments: str) -> str:
-    result = RUNNER.invoke(app, arguments)
-    if result.exception is not None:
-        raise result.exception
-    return result.output
+from tests.support.commands import synth
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def components(conversations: list[Conversation]) -> set[frozenset[str]]:
 
 
 def test_groups_are_the_connected_components(conversations: list[Conversation]) -> None:
-    made = split(conversations, 3, {c.id for c in conversations})
+    made = split(conversations, 3)
     groups: dict[str, set[str]] = {}
     for name, first in made.group.items():
         groups.setdefault(first, set()).add(name)
@@ -62,7 +62,7 @@ def test_groups_are_the_connected_components(conversations: list[Conversation]) 
 
 
 def test_nothing_is_on_two_sides_and_sizes_are_near(conversations: list[Conversation]) -> None:
-    made = split(conversations, 3, {c.id for c in conversations})
+    made = split(conversations, 3)
     assert leaks(conversations, made.split) == {"targets": 0, "persons": 0} == made.leaks
     sizes = Counter(made.split.values())
     largest = max(Counter(made.group.values()).values())
@@ -77,7 +77,7 @@ def test_nothing_is_on_two_sides_and_sizes_are_near(conversations: list[Conversa
 
 
 def test_planted_leakage_is_found(conversations: list[Conversation]) -> None:
-    made = split(conversations, 3, {c.id for c in conversations})
+    made = split(conversations, 3)
     keys = {c.id: (c.target_id, c.profile.person.model_dump_json()) for c in conversations}
     assert report(keys, made.split, made.group).leaks == {"targets": 0, "persons": 0}
     pair = next(name for name, first in made.group.items() if name != first and keys[name][0] == keys[first][0])

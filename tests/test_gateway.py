@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,18 +49,6 @@ class Scripted:
 
     async def close(self) -> None:
         return None
-
-
-@pytest.fixture(scope="module")
-def prompts() -> Prompts:
-    return Prompts()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore(tmp_path / "run.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ import json
 import logging
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -42,6 +41,7 @@ from synth.prompts.calls import (
 )
 from synth.prompts.templates import Message
 from synth.traces.store import Place
+from tests.support.served import Served, reply
 
 KEY = "sk-planted-0123456789abcdef"
 PROMPT = "The customer is called Aurelia Quill and wants a teal raincoat for the regatta."
@@ -68,55 +68,32 @@ class Answer:
         self.delay = delay
 
 
-class FakeServer:
+class FakeServer(Served):
     """Sends the scripted answers in turn, the last one for ever, and keeps what it was asked."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.script: list[Answer | Callable[[dict[str, Any]], Answer]] = []
         self.asked: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
-        fake = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # head and body in one packet
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                fake.asked.append(body)
-                fake.paths.append(self.path)
-                fake.headers.append({name.lower(): value for name, value in self.headers.items()})
-                step = fake.script.pop(0) if len(fake.script) > 1 else fake.script[0]
-                answer = step(body) if callable(step) else step
-                time.sleep(answer.delay)
-                with contextlib.suppress(OSError):
-                    self.send_response(answer.status)
-                    for name, value in answer.headers.items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(answer.body)))
-                    self.end_headers()
-                    self.wfile.write(answer.body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def serve(self, http: BaseHTTPRequestHandler, method: str, body: bytes) -> None:
+        asked = json.loads(body)
+        self.asked.append(asked)
+        self.paths.append(http.path)
+        self.headers.append({name.lower(): value for name, value in http.headers.items()})
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        answer = step(asked) if callable(step) else step
+        time.sleep(answer.delay)
+        with contextlib.suppress(OSError):
+            reply(http, answer.status, answer.body, answer.headers)
 
 
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
-    fake = FakeServer()
-    yield fake
-    fake.close()
+    with FakeServer() as fake:
+        yield fake
 
 
 @pytest.fixture(autouse=True)
@@ -548,8 +525,8 @@ def test_timeout_covers_the_whole_call(server: FakeServer, provider: str) -> Non
 
 @BOTH
 def test_no_server(server: FakeServer, provider: str) -> None:
-    closed = FakeServer()
-    closed.close()
+    with FakeServer() as closed:
+        pass
     error = failure(provider, closed)
     assert error.retry and not error.fatal
     assert closed.url in str(error)

@@ -42,12 +42,6 @@ def synth(*arguments: str) -> str:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    monkeypatch.chdir(tmp_path)
-    return make_run(tmp_path / "runs" / "bags")
-
-
-@pytest.fixture
 def writer(run: RunFolder) -> Iterator[subprocess.Popen[str]]:
     """Another process that works on the run until it is asked to stop."""
     command = [sys.executable, "-c", WRITER, str(run.path)]

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from synth.analysis.check import check
-from synth.cli import main
 from synth.corpora.drawing import draw_catalogue
 from synth.errors import Exit, SynthError
 from synth.graphs.generation import generate
@@ -29,6 +28,7 @@ from synth.traces.events import FilterEvent, ItemSpan
 from synth.traces.reader import RunReader
 from synth.traces.run import RunFolder
 from tests.fixtures import make_catalogue, make_run
+from tests.support.commands import Called
 from tests.support.fakes import Fake
 from tests.test_contract import generate as generate_in_process_of_its_own
 from tests.test_contract import logged, rows
@@ -37,8 +37,6 @@ CONVS = 40
 MODEL, PRICE, KEY = "openai:gpt-4o-mini", "gpt-4o-mini=0.15/0.075/0.60", "sk-a-key-for-the-fake"
 FULL = 90
 """A few scenarios more than there are seeds."""
-
-Command = Callable[..., tuple[int, str, str]]
 
 
 def pictures(run: Path) -> set[str]:
@@ -84,20 +82,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(OfflineProvider, "complete", completes)
     return places
-
-
-@pytest.fixture
-def synth(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a command in this process: exit code, what it printed, what it complained of."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["synth", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
 
 
 # ---- shards
@@ -185,12 +169,12 @@ def test_a_killed_shard_costs_nothing_but_what_it_lacks(
 
 
 def test_a_shard_that_is_missing_is_said_and_drawn(
-    options: Options, whole: Path, shards: list[Path], tmp_path: Path, synth: Command
+    options: Options, whole: Path, shards: list[Path], tmp_path: Path, called: Called
 ) -> None:
-    code, shown, _ = synth("run", "merge", shards[0], shards[2], "--out", tmp_path / "run")
+    code, shown, _ = called("run", "merge", shards[0], shards[2], "--out", tmp_path / "run")
     assert code == 0 and "missing: shard 2/3" in shown and f"of {CONVS} conversations" in shown
     assert f"--convs {CONVS} --out {tmp_path / 'run'}" in shown
-    code, shown, _ = synth("run", "status", tmp_path / "run")
+    code, shown, _ = called("run", "status", tmp_path / "run")
     assert f"stopped, 1 of {CONVS}" in shown
     generate(replace(options, out=tmp_path / "run"))
     assert rows(tmp_path / "run") == rows(whole)
@@ -210,14 +194,14 @@ def test_a_shards_folder_is_found_again_and_is_no_whole_run(options: Options, tm
 
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "3", "1/0", "a/b", "-1/3", "1/3/5", "1.5/3", ""])
-def test_a_bad_shard_is_one_line(shard: str, synth: Command) -> None:
-    code, _, complaint = synth("generate", f"--shard={shard}")
+def test_a_bad_shard_is_one_line(shard: str, called: Called) -> None:
+    code, _, complaint = called("generate", f"--shard={shard}")
     assert code == Exit.BAD_INPUT and complaint.startswith("synth: ") and complaint.count("\n") == 1
     assert shard in complaint
 
 
-def test_more_shards_than_conversations_are_refused(synth: Command) -> None:
-    code, _, complaint = synth("generate", "--convs", 2, "--shard", "1/3")
+def test_more_shards_than_conversations_are_refused(called: Called) -> None:
+    code, _, complaint = called("generate", "--convs", 2, "--shard", "1/3")
     assert code == Exit.BAD_INPUT and complaint == "synth: 2 conversations cannot be made in 3 shards.\n"
 
 
@@ -321,7 +305,7 @@ def test_shards_of_other_catalogues(shards: list[Path], options: Options, tmp_pa
     refused([shards[0], generate(there).run], tmp_path, r"shards of different runs \(catalogue\)")
 
 
-def test_runs_that_cannot_be_merged(whole: Path, shards: list[Path], tmp_path: Path, synth: Command) -> None:
+def test_runs_that_cannot_be_merged(whole: Path, shards: list[Path], tmp_path: Path, called: Called) -> None:
     refused([whole, shards[0]], tmp_path, "s1 is shard 1/3 of a run, and .*whole is a whole run")
     refused([whole], tmp_path, "nothing to merge with one run")
     refused([whole, tmp_path], tmp_path, "is not a run")
@@ -333,16 +317,16 @@ def test_runs_that_cannot_be_merged(whole: Path, shards: list[Path], tmp_path: P
         refused([whole, busy.path], tmp_path, "busy is being written")
     finally:
         busy.unlock()
-    code, _, complaint = synth("run", "merge", whole, tmp_path / "nowhere", "--out", tmp_path / "refused")
+    code, _, complaint = called("run", "merge", whole, tmp_path / "nowhere", "--out", tmp_path / "refused")
     assert code == Exit.BAD_INPUT and complaint.startswith("synth: ") and complaint.count("\n") == 1
 
 
 # ---- different runs
 
 
-def test_different_runs_become_one_data_set(options: Options, whole: Path, tmp_path: Path, synth: Command) -> None:
+def test_different_runs_become_one_data_set(options: Options, whole: Path, tmp_path: Path, called: Called) -> None:
     other = generate(replace(options, convs=6, seed=8, scenarios=50, out=tmp_path / "other")).run
-    code, shown, _ = synth("run", "merge", whole, other, "--out", tmp_path / "run", "--json")
+    code, shown, _ = called("run", "merge", whole, other, "--out", tmp_path / "run", "--json")
     facts: dict[str, Any] = json.loads(shown)
     run = RunFolder.open(tmp_path / "run")
     made = list(run.conversations())

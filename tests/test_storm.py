@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 from synth.analysis.check import check
-from synth.cli import main
 from synth.graphs.generation import Summary, generate
 from synth.graphs.options import Options
 from synth.graphs.progress import Progress
@@ -30,6 +29,7 @@ from synth.llm import gateway as gateway_module
 from synth.llm.gateway import Gateway
 from synth.traces.cost import Cost, read_cost
 from synth.traces.run import RunFolder
+from tests.support.commands import Called
 from tests.support.fakes import Fake
 from tests.test_contract import ROOT, logged, rows
 
@@ -48,8 +48,6 @@ STORM = {"429": 0.15, "429_retry_after": 0.15, "500": 0.04, "502": 0.03, "503": 
 STORM |= {"drop": 0.02, "half": 0.02, "hang": 0.005}
 STORM |= {"bad_json": 0.02, "empty": 0.02, "refused": 0.01, "cut": 0.01}
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX")
-
-Command = Callable[..., tuple[int, str, str]]
 
 
 def offline(catalogue: Path, folder: Path, convs: int) -> Path:
@@ -94,20 +92,6 @@ def whole(server: Fake, catalogue: Path, tmp_path_factory: pytest.TempPathFactor
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries begin with a hundredth of a second instead of one."""
     monkeypatch.setattr(gateway_module, "_FIRST_WAIT", 0.01)
-
-
-@pytest.fixture
-def synth(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a command in this process: exit code, what it printed, what it complained of."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["synth", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
 
 
 def through(fake: Fake, catalogue: Path, out: Path, convs: int = CONVS) -> Options:
@@ -296,7 +280,7 @@ def survived(fake: Fake, catalogue: Path, whole: Path, run: Path, kills: list[tu
 
 @POSIX
 def test_killed_and_resumed_through_a_server(
-    fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, synth: Command
+    fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, called: Called
 ) -> None:
     kills = [
         ("request in flight", 5),
@@ -306,7 +290,7 @@ def test_killed_and_resumed_through_a_server(
     ]
     run = tmp_path / "run"
     survived(fake, catalogue, whole, run, kills, CONVS)
-    code, shown, _ = synth("run", "cost", run)
+    code, shown, _ = called("run", "cost", run)
     assert code == 0 and "tries lost (killed, timed out, connection broken): " in shown
 
 
@@ -338,20 +322,20 @@ def test_twenty_kills_through_a_server(fake: Fake, catalogue: Path, answers: Pat
 
 @POSIX
 def test_the_cap_holds_by_the_servers_ledger_over_kills_and_restarts(
-    fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, synth: Command
+    fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, called: Called
 ) -> None:
     run = tmp_path / "run"
     cap = round(0.6 * cost(whole).usd, 4)
     words = arguments(fake, catalogue, run, "--max-concurrency", 3, "--max-usd", cap)
     kill_again_and_again(fake, words, run, [("settled, not committed", 15)], cap)
     for _ in range(2):
-        code, _, complaint = synth(*words)
+        code, _, complaint = called(*words)
         assert code == 3 and complaint.count("\n") == 1
         assert f"The cap of {cap:.2f} USD is reached" in complaint and "higher --max-usd" in complaint
         ledger = all_billed(fake)
         assert ledger["billed"]["usd"] <= cost(run).usd <= cap + 1e-9
     assert ledger["billed"]["usd"] > 0.3 * cap
-    code, _, complaint = synth(*words[:-1], 10 * cap)
+    code, _, complaint = called(*words[:-1], 10 * cap)
     assert code == 0, complaint
     assert rows(run) == rows(whole)
 
@@ -436,55 +420,55 @@ def clean_stop(run: Path, code: int, complaint: str, expected: int, said: str) -
     [("quota", "no credit left"), ("401", "refused the key in OPENAI_API_KEY")],
 )
 def test_no_credit_or_no_key_in_the_middle_of_a_run(
-    then: str, said: str, fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, synth: Command, no_waits: None
+    then: str, said: str, fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, called: Called, no_waits: None
 ) -> None:
     run = tmp_path / "run"
     fake.set(faults={"after": 60, "then": then})
-    code, _, complaint = synth(*arguments(fake, catalogue, run))
+    code, _, complaint = called(*arguments(fake, catalogue, run))
     clean_stop(run, code, complaint, 3, said)
     assert "Run the same command again" in complaint
     assert len(logged(run)) <= all_billed(fake)["billed"]["answers"] < 90
     fake.set(faults={})
-    assert synth(*arguments(fake, catalogue, run))[0] == 0
+    assert called(*arguments(fake, catalogue, run))[0] == 0
     assert rows(run) == rows(whole)
     assert fake.ledger()["repeated"] <= lost(run)
 
 
 def test_a_server_that_hangs_up_in_the_middle_of_a_run(
-    fake: Fake, catalogue: Path, tmp_path: Path, synth: Command, no_waits: None
+    fake: Fake, catalogue: Path, tmp_path: Path, called: Called, no_waits: None
 ) -> None:
     run = tmp_path / "run"
     fake.set(faults={"after": 60, "then": "down"})
-    code, _, complaint = synth(*arguments(fake, catalogue, run))
+    code, _, complaint = called(*arguments(fake, catalogue, run))
     clean_stop(run, code, complaint, 3, f"no connection to {fake.openai_url}")
     assert "Run the same command again" in complaint
     fake.set(faults={})
-    assert synth(*arguments(fake, catalogue, run))[0] == 0
+    assert called(*arguments(fake, catalogue, run))[0] == 0
     accounted(run, CONVS)
     assert fake.ledger()["repeated"] <= lost(run)
 
 
 def test_a_server_that_dies_and_comes_back(
-    answers: Path, catalogue: Path, tmp_path: Path, synth: Command, no_waits: None, monkeypatch: pytest.MonkeyPatch
+    answers: Path, catalogue: Path, tmp_path: Path, called: Called, no_waits: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     run = tmp_path / "run"
     settings: dict[str, Any] = {"answers": "replay", "replay": str(answers), "latency": LATENCY}
     with Fake(**settings, faults={"after": 60, "then": "die"}) as fake:
         port, words = fake.port, arguments(fake, catalogue, run)
-        code, _, complaint = synth(*words)
+        code, _, complaint = called(*words)
         clean_stop(run, code, complaint, 3, f"no connection to {fake.openai_url}")
     known = logged(run)
-    code, _, complaint = synth(*words)
+    code, _, complaint = called(*words)
     clean_stop(run, code, complaint, 2, f"no connection to {fake.openai_url}")
     with Fake(**settings, port=port) as fake:
-        assert synth(*words)[0] == 0
+        assert called(*words)[0] == 0
         assert fake.ledger()["billed"]["answers"] == len(logged(run) - known)
     accounted(run, CONVS)
 
 
 def test_a_server_that_is_of_no_use_from_the_start(
-    fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, synth: Command, no_waits: None
+    fake: Fake, catalogue: Path, whole: Path, tmp_path: Path, called: Called, no_waits: None
 ) -> None:
     run = tmp_path / "run"
     troubles: list[tuple[dict[str, Any], int, str]] = [
@@ -498,20 +482,20 @@ def test_a_server_that_is_of_no_use_from_the_start(
     for settings, expected, said in troubles:
         assert fake.ledger()["billed"]["usd"] == 0
         fake.set(**{**QUIET, **settings})
-        code, _, complaint = synth(*arguments(fake, catalogue, run))
+        code, _, complaint = called(*arguments(fake, catalogue, run))
         clean_stop(run, code, complaint, expected, said)
     fake.set(**QUIET)
-    assert synth(*arguments(fake, catalogue, run))[0] == 0
+    assert called(*arguments(fake, catalogue, run))[0] == 0
     assert rows(run) == rows(whole)
     assert fake.ledger()["repeated"] <= lost(run)
 
 
 def test_a_second_model_that_is_not_there_stops_the_run_at_its_first_call(
-    fake: Fake, catalogue: Path, tmp_path: Path, synth: Command, no_waits: None
+    fake: Fake, catalogue: Path, tmp_path: Path, called: Called, no_waits: None
 ) -> None:
     """The answers of the first must not hide that the second can never answer."""
     fake.set(models=("gpt-4o-mini",))
     words = arguments(fake, catalogue, tmp_path / "run", "--rewriter", "openai:gpt-7")
-    code, _, complaint = synth(*words)
+    code, _, complaint = called(*words)
     clean_stop(tmp_path / "run", code, complaint, 2, "there is no model 'gpt-7'")
     assert fake.ledger()["requests"]["POST /v1/chat/completions"]["404"] < 20

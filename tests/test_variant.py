@@ -11,13 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from fixtures import make_conversation, make_run
-from typer.testing import CliRunner
 
 from synth.analysis.check import check
 from synth.analysis.pairing import Comparison
 from synth.analysis.talks import Talks
 from synth.analysis.variant import CHANGES, Change, chosen_replies, make_variant
-from synth.cli import app
 from synth.errors import SynthError
 from synth.graphs.generation import find_run
 from synth.graphs.options import Options
@@ -25,21 +23,7 @@ from synth.graphs.settings import Settings
 from synth.traces.judgements import FILE, HumanReply, PairChoice, Side, Verdict, add
 from synth.traces.reader import RunReader
 from synth.traces.run import RunFolder, read_rows
-
-RUNNER = CliRunner()
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    monkeypatch.chdir(tmp_path)
-    return make_run(tmp_path / "runs" / "bags")
-
-
-def synth(*arguments: str) -> str:
-    result = RUNNER.invoke(app, arguments)
-    if result.exception is not None:
-        raise result.exception
-    return result.output
+from tests.support.commands import synth
 
 
 def reply(number: int, turn: int, text: str, annotator: str = "wren", act: str = "reject", at: float = 1) -> HumanReply:

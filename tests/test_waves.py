@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import pytest
@@ -131,18 +130,6 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(waves_module, name, seconds)
     monkeypatch.setattr(waves_module, "_LISTED", 0.01)
     monkeypatch.setattr(gateway_module, "_FIRST_WAIT", 0.01)
-
-
-@pytest.fixture(scope="module")
-def prompts() -> Prompts:
-    return Prompts()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore(tmp_path / "run.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

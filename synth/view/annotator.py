@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -113,6 +114,21 @@ def reloaded(request: Request) -> Response:
     if "hx-request" in request.headers:
         return Response(status_code=204, headers={"HX-Refresh": "true"})
     return RedirectResponse("/judge", 303)
+
+
+async def onward(request: Request, template: str, address: str, values: Callable[[], dict[str, Any]]) -> Response:
+    """What follows a saved form: the next thing to judge in the page's place, or the browser sent to it.
+
+    Args:
+        address: where that is for a browser without scripts.
+        values: what the template shows; `here` is the address for all others.
+    """
+    if "hx-request" not in request.headers:
+        return RedirectResponse(address, 303)
+    shown = await run_in_threadpool(values)
+    response = page(request, template, shown)
+    response.headers["HX-Push-Url"] = shown["here"]
+    return fresh(response)
 
 
 def fresh(response: Response) -> Response:

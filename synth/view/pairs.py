@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from synth.analysis.pairing import Comparison, Pair
@@ -20,7 +21,7 @@ from synth.analysis.talks import Line, Talks
 from synth.errors import SynthError
 from synth.randomness import rng
 from synth.traces.judgements import ASPECTS, Aspect, Choice, PairChoice, Version, latest
-from synth.view.annotator import annotator_of, form_of, fresh, problem, save, shared
+from synth.view.annotator import annotator_of, form_of, fresh, onward, problem, save, shared
 from synth.view.app import page
 from synth.view.product import Card, Shelf
 from synth.view.run import ViewedRun
@@ -101,12 +102,8 @@ async def choose(request: Request) -> Response:
         )
     except SynthError as error:
         return problem(request, error)
-    if "hx-request" not in request.headers:
-        return RedirectResponse(asked.address(), 303)
-    values = await run_in_threadpool(_values, request, asked, "", number + 1)
-    response = page(request, "_pair.html", values)
-    response.headers["HX-Push-Url"] = values["here"]
-    return fresh(response)
+    following = partial(_values, request, asked, "", number + 1)
+    return await onward(request, "_pair.html", asked.address(), following)
 
 
 async def picture(request: Request) -> Response:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from synth.analysis.talks import Line, Talks
 from synth.corpora.records import Conversation
 from synth.errors import SynthError
 from synth.traces.judgements import REPLY, REPLY_ACTS, HumanReply, ReplyAct, latest
-from synth.view.annotator import annotator_of, form_of, fresh, problem, save, shared, text_of
+from synth.view.annotator import annotator_of, form_of, fresh, onward, problem, save, shared, text_of
 from synth.view.app import page, run_of
 from synth.view.pairs import line_views, talks_of
 from synth.view.product import Shelf
@@ -131,12 +132,8 @@ async def write(request: Request) -> Response:
         await save(run, reply)
     except SynthError as error:
         return problem(request, error)
-    if "hx-request" not in request.headers:
-        return RedirectResponse(asked.address(), 303)
-    values = await run_in_threadpool(_values, request, asked, "", number + 1)
-    response = page(request, "_reply.html", values)
-    response.headers["HX-Push-Url"] = values["here"]
-    return fresh(response)
+    following = partial(_values, request, asked, "", number + 1)
+    return await onward(request, "_reply.html", asked.address(), following)
 
 
 def tasks_of(talks: Talks, asked: Asked) -> list[Task]:

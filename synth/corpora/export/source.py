@@ -162,8 +162,7 @@ class Source:
     @cached_property
     def splits(self) -> Splits:
         """Train, validation and test, the same for every format, and whatever people say of conversations."""
-        kept = {conversation.id for conversation in self.accepted() if self._lets_through(conversation.id)}
-        return split(self.accepted(), self.facts.seed, kept)
+        return split(self.accepted(), self.facts.seed, self._lets_through)
 
     @property
     def product_ids(self) -> list[str]:
@@ -175,7 +174,7 @@ class Source:
         return masked(self._judged.get(conversation_id, _UNJUDGED))
 
     def _lets_through(self, conversation_id: str) -> bool:
-        return self._verdicts is None or self.judged(conversation_id).verdict in self._verdicts
+        return self._verdicts is None or self._judged.get(conversation_id, _UNJUDGED).verdict in self._verdicts
 
     def scenario(self, scenario_id: str) -> Scenario:
         """

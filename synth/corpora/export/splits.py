@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,16 +51,16 @@ class Splits:
         (folder / FILE).write_text(text, "utf-8", newline="\n")
 
 
-def split(conversations: Iterable[Conversation], seed: int, kept: Collection[str]) -> Splits:
+def split(conversations: Iterable[Conversation], seed: int, kept: Callable[[str], bool] = lambda _: True) -> Splits:
     """Splits conversations by groups; see `assign` for the sizes.
 
     Args:
-        kept: ids of those that are exported; the others only tie groups together.
+        kept: whether the conversation of an id is exported; the others only tie groups together.
     """
     keys = {conversation.id: _keys(conversation) for conversation in conversations}
     group = _groups(keys)
     chosen = assign(Counter(group.values()), seed)
-    keys = {name: pair for name, pair in keys.items() if name in kept}
+    keys = {name: pair for name, pair in keys.items() if kept(name)}
     group = {name: group[name] for name in keys}
     return report(keys, {name: SPLITS[chosen[first]] for name, first in group.items()}, group)
 
