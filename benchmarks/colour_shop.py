@@ -1,19 +1,20 @@
 """A shop whose customers want a colour: what `lavic_cpu.py` trains and tests on.
 
-Only pictures tell the candidates of a conversation apart: they are of one type and for the same wearers, each of another
-coarse colour than the right one, and colour words are taken out of all titles. So who sees no picture is left with
-chance, but for what titles give away of colours.
+Only pictures tell the candidates of a conversation apart: they are of one type and for the same wearers, none of the
+right one's coarse colour, and colour words are taken out of all titles. So who sees no picture is left with chance, but
+for what titles give away of colours.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from synth.corpora.catalogue import Catalogue
 from synth.corpora.lexicon import COLOURS
+from synth.errors import SynthError
 from synth.randomness import rng
 from synth.recommender.candidates import shuffle_balanced
 from synth.recommender.data import RecExample, Utterance
@@ -48,7 +49,13 @@ class Shop:
     named: dict[str, str]
     """The shop's own name of the colour."""
     train: tuple[str, ...]
+    valid: tuple[str, ...]
+    """To choose checkpoints by."""
     held: tuple[str, ...]
+    """For the test alone."""
+
+    def labelled(self, ids: Sequence[str]) -> list[Labelled]:
+        return [self.known[item] for item in ids]
 
     def colour(self, item: str) -> str:
         """The coarse colour."""
@@ -60,17 +67,12 @@ class Shop:
         return attributes.get("type", "product"), attributes.get("gender", "everyone")
 
 
-def open_shop(catalogue: Catalogue, held: int, seed: int, most: int | None = None) -> Shop:
-    """A catalogue's products as a shop.
-
-    Args:
-        held: products held out.
-        most: of all products, drawn at random; None for all.
-    """
+def open_shop(catalogue: Catalogue, held: int, valid: int, seed: int) -> Shop:
+    """A catalogue's products that have a picture and a known colour, so many of them held out."""
     found = sorted((each for each in labelled(catalogue) if _coarse(each)), key=lambda each: each.id)
     rng(seed, "shop").shuffle(found)
     items, known, named = {}, {}, {}
-    for each in found[:most]:
+    for each in found:
         attributes = {name: value for name, value in each.attributes.items() if name in ("type", "gender")}
         attributes["colour"] = _coarse(each)
         title = without_colours(each.title)
@@ -78,7 +80,7 @@ def open_shop(catalogue: Catalogue, held: int, seed: int, most: int | None = Non
         known[each.id] = replace(each, title=title, attributes=attributes, caption=caption(attributes))
         named[each.id] = each.attributes["colour"]
     ids = tuple(items)
-    return Shop(items, known, named, ids[held:], ids[:held])
+    return Shop(items, known, named, ids[held + valid :], ids[held : held + valid], ids[:held])
 
 
 def without_colours(title: str) -> str:
@@ -92,7 +94,15 @@ def _coarse(each: Labelled) -> str:
 
 
 def conversations(
-    shop: Shop, ids: Sequence[str], count: int, place: str, seed: int, *, fewest: int = 10, most: int = 10, own: float = 0.25
+    shop: Shop,
+    ids: Sequence[str],
+    count: int,
+    place: str,
+    seed: int,
+    *,
+    fewest: int = 10,
+    most: int = 10,
+    own: float = 0.25,
 ) -> list[RecExample]:
     """Conversations about products, with candidates of the same kind and other coarse colours.
 
@@ -105,17 +115,20 @@ def conversations(
     by_kind: dict[tuple[str, str], list[str]] = defaultdict(list)
     for item in ids:
         by_kind[shop.kind(item)].append(item)
+    colours = {kind: Counter(map(shop.colour, items)) for kind, items in by_kind.items()}
+    # Only what has as many others of its kind, in other colours, as the longest list wants.
+    targets = [i for i in ids if colours[shop.kind(i)].total() - colours[shop.kind(i)][shop.colour(i)] >= most - 1]
+    if not targets:
+        raise SynthError(f"No product of {len(ids):,} has {most - 1} others of its kind in other colours.")
     made: list[RecExample] = []
     chance = rng(seed, "conversations", place)
     while len(made) < count:
-        target = ids[chance.randrange(len(ids))]
+        target = chance.choice(targets)
         others = [item for item in by_kind[shop.kind(target)] if shop.colour(item) != shop.colour(target)]
-        size = chance.randint(fewest, most)
-        if len(others) >= size - 1:
-            drawn = chance.sample(others, size - 1)
-            name = f"{place}:{len(made)}"
-            context = _talk(shop, target, drawn, own, chance)
-            made.append(RecExample(f"{name}#0", name, context, target, frozenset(), (target, *drawn)))
+        drawn = chance.sample(others, chance.randint(min(fewest, most), most) - 1)
+        name = f"{place}:{len(made)}"
+        context = _talk(shop, target, drawn, own, chance)
+        made.append(RecExample(f"{name}#0", name, context, target, frozenset(), (target, *drawn)))
     return shuffle_balanced(made, seed)
 
 

@@ -116,8 +116,10 @@ def muse(
         try:
             if preset:
                 reads = (*division.train, *division.spare)
-                bar.note(f"a tiny model reads {len(reads):,} conversations, none of which is tested on")
-                model = str(make_tiny(data, reads, division.valid, out / BASE, Warming(seed, device=device), bar))
+                warming = Warming(seed, device=device)
+                count = min(len(reads), warming.talks)
+                bar.note(f"a tiny model reads {count:,} conversations, none of which is tested on")
+                model = str(make_tiny(data, reads, division.valid, out / BASE, warming, bar))
             named = str(model)
             stage = MuseSettings(
                 task,  # type: ignore[arg-type]

@@ -88,7 +88,8 @@ class Pictures:
     def stack(self, examples: Sequence[RecExample], prompts: Sequence[Encoded], width: int) -> Tensor:
         """(slots, d): the features of all slots of a batch, in reading order."""
         rows = [
-            self.get(example.candidates[image])
+            # Autocast on a CPU puts no 16-bit numbers together.
+            self.get(example.candidates[image]).float()
             for example, prompt in zip(examples, prompts, strict=True)
             for image in dict.fromkeys(slot.image for slot in prompt.slots)
         ]

@@ -60,9 +60,10 @@ class Match(NamedTuple):
 class Matching(Method):
     """Trains language model and projector to answer with the candidate that fits, and to say of each whether it does.
 
-    The tower is left as it is: embeddings come from a feature cache. With `captions` the same model goes on learning to
-    describe, in batches between the others. Figures on the held-out examples, in stage 2's format: `hr1_words` with
-    words in the slots, with a bridge also `hr1_pictures`; `hr1`, their mean, chooses the checkpoint.
+    With `captions` the same model learns to describe in batches between the others; without a bridge its tower learns
+    with it. A bridge leaves the tower as it is, for its embeddings come from a feature cache. Figures on the held-out
+    examples, in stage 2's format: `hr1_words` with words in the slots, with a bridge also `hr1_pictures`; `hr1`, their
+    mean, chooses the checkpoint.
     """
 
     name = "matching"
@@ -106,6 +107,8 @@ class Matching(Method):
         trained = {"language": architecture.language_model, "head": architecture.lm_head, "verdicts": self.verdicts}
         if settings.bridge or captions:
             trained["projector"] = architecture.projector
+        if captions and not settings.bridge:
+            trained["tower"] = architecture.vision_tower
         self.model = nn.ModuleDict(trained).requires_grad_(True)
 
     def _match(self, example: RecExample, seen: bool) -> Match:
