@@ -255,7 +255,6 @@ def test_the_command_compares_models_and_baselines(
         (["--methods", ""], "--methods names nothing"),
         (["--methods", "bm25,bm25"], "Two systems are named bm25"),
         (["--methods", "bm25", "--against", "bm52"], "There is no system 'bm52'"),
-        (["--methods", "nowhere/at/all"], "There is no folder nowhere/at/all"),
         (["--task", "both", "--methods", "bm25", "--convs", "24"], "leave none to test on"),
         (["--task", "talk"], "--task talk is not possible"),
     ],
@@ -264,6 +263,13 @@ def test_mistakes_are_one_line(run: Path, tmp_path: Path, options: list[str], sa
     done = call("eval", "muse", run, "--convs", 8, "--out", tmp_path, "--quiet", *options)
     assert isinstance(done.exception, SynthError), done.output
     assert said in str(done.exception)
+
+
+def test_a_folder_that_is_none(run: Path, tmp_path: Path) -> None:
+    for extra in ("torch", "transformers", "safetensors", "accelerate"):
+        pytest.importorskip(extra)
+    done = call("eval", "muse", run, "--convs", 8, "--out", tmp_path, "--quiet", "--methods", "nowhere/at/all")
+    assert "There is no folder nowhere/at/all" in str(done.exception)
 
 
 def test_another_catalogue_is_refused(run: Path, tmp_path: Path) -> None:

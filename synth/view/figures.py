@@ -141,11 +141,13 @@ class Figures:
                 for name in _ROWS:
                     self._read_rows(store, name)
                 self._read_calls(store)
+            took = time.monotonic() - started
             self.edges = graph_edges()
             self.problem, self._counted = "", sizes
         except (SynthError, OSError, sqlite3.Error, subprocess.SubprocessError, ValueError) as error:
-            self.problem = str(error)
-        self._rest_until = time.monotonic() + max(_REST, 3 * (time.monotonic() - started))
+            self.problem, took = str(error), time.monotonic() - started
+        # The graph is drawn once, slowly; what is waited for is to spare the counting that each look repeats.
+        self._rest_until = time.monotonic() + max(_REST, 3 * took)
 
     def _read_facts(self, store: RunStore) -> None:
         starts = [event for n in store.results("run") for event in store.events("run", n)]

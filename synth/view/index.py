@@ -20,7 +20,7 @@ from synth.view.indexer import FILES, Indexer, Progress, calls_of
 from synth.view.query import Query, snippet
 from synth.view.selection import COLUMNS, FACETS, FROM, Row, Value, facet, order, where
 
-PER_PAGE = 30
+PER_PAGE = 25
 _FIRST_LOOK = 0.25
 """Seconds that the very first page waits for something to show."""
 

@@ -194,7 +194,7 @@ def test_keys(opened: Opened) -> None:
 
 def test_pages(opened: Opened) -> None:
     page = opened("/")
-    expect(page.locator("[data-row]")).to_have_count(30)
+    expect(page.locator("[data-row]")).to_have_count(25)
     first = page.locator("[data-row]").first.get_attribute("id")
     page.locator("#next").click()
     expect(page.locator('.pages [aria-current="page"]')).to_have_text("2")
