@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from synth.recommender.adapters import Lora
-from synth.recommender.answering import Pictures, PromptSettings
+from synth.recommender.answering import Pictures, PromptSettings, Recommender
 from synth.recommender.architecture import Architecture
 from synth.recommender.base import Base
 from synth.recommender.batches import pad
@@ -30,7 +30,7 @@ from synth.recommender.flops import tower_forward
 from synth.recommender.items import Item
 from synth.recommender.precision import autocast, peak_memory
 from synth.recommender.presets import SMALL_TOWER, TINY_TOWER, TowerShape
-from synth.recommender.prompts import DESCRIBE, TASK
+from synth.recommender.prompts import DESCRIBE, TASK, Encoded
 from synth.recommender.recommend import Recommend, RecommendSettings
 from synth.recommender.scoring import label_losses
 from synth.recommender.tokenizer import IMAGE, build_tokenizer
@@ -181,22 +181,32 @@ class DrawnFeatures:
         return self._rows
 
 
-class Uncached(Recommend):
-    """Stage 2 as the released code has it: every candidate's crops go through the frozen tower for every example."""
+class UncachedAnswers(Recommender):
+    """A recommender that sends every candidate's crops through the tower for every example."""
 
     pool: torch.Tensor | None = None
     """Crops that are on the device already, taken in the place of pictures; None: pictures are opened and cropped."""
 
-    def collate(self, examples: list[Any]) -> dict[str, Any]:
-        prompts = [entry.prompt for entry in examples]
-        batch = pad(prompts, self.recommender.filler)
-        slots = sum(len(prompt.slots) for prompt in prompts)
+    def pixels(self, examples: Sequence[RecExample]) -> torch.Tensor:
+        """The crops of all candidates, in the slots' order."""
+        listed = [item for example in examples for item in example.candidates]
         if self.pool is not None:
-            return {**batch, "pixels": self.pool[torch.arange(slots, device=self.pool.device) % len(self.pool)]}
+            return self.pool[torch.arange(CROPS * len(listed), device=self.pool.device) % len(self.pool)]
         processor = self.architecture.image_processor
-        listed = [entry.example.candidates[i] for entry in examples for i in range(CANDIDATES)]
-        opened = [crops(open_image(self.recommender.prompt.items[item].images[0]), processor) for item in listed]
-        return {**batch, "pixels": torch.cat(opened)}
+        return torch.cat([crops(open_image(self.prompt.items[item].images[0]), processor) for item in listed])
+
+    def _images(self, examples: Sequence[RecExample], prompts: Sequence[Encoded]) -> torch.Tensor:
+        return self.embed(self.architecture.encode(self.pixels(examples)))
+
+
+class Uncached(Recommend):
+    """Stage 2 as the released code has it: every candidate's crops go through the frozen tower for every example."""
+
+    recommender: UncachedAnswers
+
+    def collate(self, examples: list[Any]) -> dict[str, Any]:
+        batch = pad([entry.prompt for entry in examples], self.recommender.filler)
+        return {**batch, "pixels": self.recommender.pixels([entry.example for entry in examples])}
 
     def step(self, model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, int]:
         with torch.no_grad():
@@ -231,7 +241,9 @@ def twin(method: Recommend, pool: torch.Tensor | None) -> Uncached:
     """The same stage 2, on the same weights, without a cache."""
     other = Uncached.__new__(Uncached)
     other.__dict__.update(method.__dict__)
-    other.pool = pool
+    other.recommender = UncachedAnswers.__new__(UncachedAnswers)
+    other.recommender.__dict__.update(method.recommender.__dict__)
+    other.recommender.pool = pool
     return other
 
 

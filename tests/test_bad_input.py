@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from synth import cli
 from synth.corpora.drawing import draw_catalogue
 from synth.errors import SynthError
 from synth.graphs.generation import generate
@@ -166,3 +168,17 @@ def test_a_prompt_that_cannot_be_filled(catalogue: Path, tmp_path: Path) -> None
     assert "needs the headings" in fails(*arguments, cwd=tmp_path)
     (prompts / "user.need.md").rename(prompts / "user.neeed.md")
     assert "named after no agent call" in fails(*arguments, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EEXIST, errno.ENOTDIR, errno.EISDIR])
+def test_a_file_or_folder_of_the_wrong_kind(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def app() -> None:
+        raise OSError(number, os.strerror(number), "place")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    assert done.value.code == 2
+    assert capsys.readouterr().err == f"synth: {os.strerror(number)}: place.\n"

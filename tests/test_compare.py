@@ -198,7 +198,7 @@ def test_plots_are_drawn_and_the_same_again(tmp_path: Path) -> None:
     queries = written()
     names = ("猫 $x^{", "good")
     paths = save(tmp_path, queries, speaking(names[0], queries, 0.2), speaking(names[1], queries, 0.9))
-    for ending in ("svg", "png"):
+    for ending in ("svg", "png", "pdf"):
         files = [tmp_path / f"{number}.{ending}" for number in range(2)]
         for file in files:
             assert invoke(*paths, "--metrics", "rougeL,distinct2.corpus,words", "--plot", file).exit_code == 0
@@ -269,6 +269,10 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         ([bare], "No question has a right answer or a reference"),
         ([run, "--against", "z"], "no run 'z'"),
         ([run, "--plot", "x.jpg"], "cannot be written to x.jpg"),
+        ([run, "--plot", tmp_path / "a"], "is a folder"),
+        ([run, "--out", tmp_path, "--format", "csv"], "is a folder"),
+        ([run, "--out", outputs / "x.csv"], "is a file"),
+        ([run, "--metrics", ","], "--metrics names nothing"),
         ([run, "--out", "x.doc"], "does not say how"),
         ([run, "--out", "x.md", "--format", "terminal"], "does not say how"),
     ):

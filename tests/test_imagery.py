@@ -33,6 +33,7 @@ pytest.importorskip("rapidfuzz", reason="the extra `eval` is not installed")
 
 from synth.recommender.imagery.matching import first_fixed, first_original
 from synth.recommender.imagery.scoring import Scorer, as_run
+from synth.recommender.runs import read_run
 
 RECS = {
     "r1": {"sigur rós - hoppípolla": 9, "aphex twin - xtal": 4, "enya": 2},
@@ -221,7 +222,7 @@ def test_a_creator_stands_before_the_first_dash() -> None:
         ("Based on the mood, the answer is C", 1, 2),
         ("Dreamy pictures call for option A.", 3, 0),
         ("I would go with E. burial", 4, 4),
-        ("B. or A.?", 1, 1),
+        ("B. or A.?", 1, None),
         ("It is between E. and A.", 0, None),
         ("Everything fits: A. nujabes B. enya C. abba", 4, None),
         ("Certainly! I recommend The XX - Intro.", 2, 3),
@@ -237,11 +238,53 @@ def test_a_creator_stands_before_the_first_dash() -> None:
         ("Please choose a single item.\n\nRecommendation:\n\nD. the xx - intro\n\nWhy?", 3, 3),
         ("Sure! I recommend option A: Nujabes, whose mood is calm.", None, 0),
         ("Option C is sad. Option A is calm.", None, None),
+        ("Among these I would pick B or C", None, None),
+        ("I would pick A, B, or C.", 2, None),
+        ("\n".join(f"{letter}. {choice}" for letter, choice in zip("ABCDE", CHOICES, strict=True)), 0, None),
+        (
+            "\n".join(f"{letter}. {choice}" for letter, choice in zip("ABCDE", CHOICES, strict=True)) + "\nAnswer: D",
+            0,
+            3,
+        ),
+        (" ".join(f"{letter}. {choice}" for letter, choice in zip("ABCDE", CHOICES, strict=True)), 0, None),
+        ("the answer is b", None, 1),
+        ("The answer is (a).", None, 0),
+        ("the answer is a good song", None, None),
+        ("b. foo", None, 1),
+        ("I think (d) fits", None, 3),
+        ("So it is \\boxed{C}", None, 2),
+        ("So it is $\\boxed{\\text{e}}$", None, 4),
     ],
 )
 def test_choices_by_both_rules(response: str, original: int | None, fixed: int | None) -> None:
     assert choice_original(response) == original
     assert choice_fixed(response, CHOICES) == fixed
+
+
+@pytest.mark.parametrize(
+    ("response", "fixed"),
+    [
+        ("C. S. Lewis - The Lion is the best fit.", 0),
+        ("C.S. Lewis is the best fit.", None),
+        ("I recommend E. M. Forster - Maurice.", 1),
+        ("The answer is D. H. Lawrence, The Rainbow", 2),
+        ("E. Nesbit - Five Children and It", 3),
+        ("J. D. Salinger - Nine Stories", 4),
+        ("A. C. S. Lewis - The Lion", 0),
+        ("I recommend B. E.M. Forster - Maurice.", 1),
+        ("C. DH Lawrence", 2),
+        ("B. R. Ambedkar - Waiting", None),
+    ],
+)
+def test_initials_of_names_are_no_labels(response: str, fixed: int | None) -> None:
+    choices = [
+        "c. s. lewis - the lion",
+        "e. m. forster - maurice",
+        "d. h. lawrence - the rainbow",
+        "e. nesbit - five children and it",
+        "j. d. salinger - nine stories",
+    ]
+    assert choice_fixed(response, choices) == fixed
 
 
 @pytest.mark.parametrize(
@@ -327,6 +370,9 @@ def test_runs_of_scores_have_the_same_hits(tmp_path: Path) -> None:
     run, queries = as_run(score, domain.recs(), {})
     found = rank_columns(run, queries, ["hit@1", "hit@10"])
     assert [column.value.mean() for column in found.values()] == [1 / 3, 2 / 3]
+    # All lines are there, those after the match too: the run ranks as much as was listed.
+    listed = {"line 1": -1.0, "sigur rós - hoppípolla": -2.0, "line 3": -3.0}
+    assert run.scores == {"r1": listed, "r2": {"burial - archangel": -1.0}, "r3": {}}
     choices = make_outputs(tmp_path / "o", "rec_choice", {"r1": "B", "r2": "?", "r3": "C. my mail is me@here.org"})
     run, queries = as_run(Scorer(data).score(choices, "original"), domain.recs(), domain.requests())
     assert run.scores == {"r1": {"enya - only time": 1.0}, "r2": {}, "r3": {"abba - sos": 1.0}}
@@ -425,6 +471,17 @@ def failing(*words: object) -> str:
         ("recs.json", "{", "is no JSON"),
         ("recs.json", '{"r1": {}}', "nothing was recommended for r1"),
         ("recs.json", '{"r1": {"a": "b"}}', "upvotes of r1"),
+        ("recs.json", '{"r1": {" ": 1}}', "a title for r1 is empty"),
+        (
+            "requests.jsonl",
+            '{"submission_id": "r1", "title": "x", "images": "foo.jpg"}\n',
+            "images are no list of texts",
+        ),
+        (
+            "requests.jsonl",
+            '{"submission_id": "r1", "title": "x", "images": [], "choices": "abc", "true_index": 0}\n',
+            "choices are no list of texts",
+        ),
         ("requests.jsonl", None, "There is no"),
         ("requests.jsonl", "", "is empty"),
         ("requests.jsonl", '{"title": "x"}\n', "line 1 is not a request: no 'images'"),
@@ -492,6 +549,37 @@ def test_score_prints_an_object_a_file(tmp_path: Path) -> None:
         assert "2 requests have no answer" in result.stderr
     shown = CliRunner().invoke(app, ["eval", "imagery", "score", "--data", str(data), str(one), "--markdown"])
     assert "| m | music | descriptions, OFA-huge | original |" in shown.stdout
+
+
+def test_stored_answers_can_be_compared(tmp_path: Path) -> None:
+    pytest.importorskip("ir_measures", reason="the extra `eval` is not installed")
+    data = make_data(tmp_path / "data")
+    for name, answers in (("m", dict.fromkeys(RECS, "B")), ("n", {"r1": "B", "r2": "A A", "r3": "Answer: A"})):
+        make_outputs(tmp_path / "o", "rec_choice", answers, f"{name}__music__none")
+    words = ["score", "--data", data, "--outputs", tmp_path / "o", "--mode", "fixed", "--out", tmp_path / "runs"]
+    assert CliRunner().invoke(app, ["eval", "imagery", *map(str, words)]).exit_code == 0
+    runs = [tmp_path / "runs" / f"{name}__music__none__rec_choice" for name in "mn"]
+    compared = CliRunner().invoke(app, ["eval", "compare", *map(str, runs), "--format", "json", "--quiet"])
+    assert compared.exit_code == 0, compared.output
+    found = json.loads(compared.stdout)
+    values = {system: figure["value"] for system, figure in found["figures"]["hit@1"].items()}
+    assert values == {"m (none)": 1 / 3, "n (none)": 2 / 3}
+    assert read_run(runs[0])[0].facts["family"] == "zero-shot, words"
+    assert read_run(runs[0])[0].facts["mode"] == "fixed"
+    make_outputs(tmp_path / "p", "rec_choice", dict.fromkeys(RECS, "C"), "m__music__none")
+    said = failing(*words, "--outputs", tmp_path / "p")
+    assert "Two files are named m__music__none__rec_choice.jsonl.gz" in said
+    (tmp_path / "f").write_text("")
+    assert "cannot be a folder" in failing(*words[:-1], tmp_path / "f")
+
+
+def test_choices_that_are_named_titles_are_noticed(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    wrong = make_outputs(tmp_path / "o", "rec_title", {"r1": "B. enya - x", "r2": "A", "r3": "(C) abba - sos"})
+    right = make_outputs(tmp_path / "q", "rec_title", {"r1": "1. enya - x", "r2": "B - x", "r3": "abba - sos"})
+    for path, noticed in ((wrong, True), (right, False)):
+        result = CliRunner().invoke(app, ["eval", "imagery", "score", "--data", str(data), "--outputs", str(path)])
+        assert ("begin as choices do" in result.stderr) == noticed
 
 
 PAPER = {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,15 +18,17 @@ from synth.cli import app
 from synth.errors import SynthError
 from synth.recommender.asking import Asked
 from synth.recommender.imagery.data import Domain, read_descriptions
-from synth.recommender.imagery.outputs import describe_output
+from synth.recommender.imagery.outputs import Task, describe_output
 from synth.recommender.imagery.published import PUBLISHED
+from synth.traces.store import RunStore
+from tests.support.fakes import Fake
 from tests.test_imagery import CHOICES, RECS, failing, make_data, make_outputs
 
 pytest.importorskip("rapidfuzz", reason="the extra `eval` is not installed")
 pytest.importorskip("scipy", reason="the extra `eval` is not installed")
 
-from synth.recommender.imagery.asking import chosen_requests, put, questions, shown
-from synth.recommender.imagery.describing import describe
+from synth.recommender.imagery.asking import Answers, chosen_requests, plan, put, questions, shown
+from synth.recommender.imagery.describing import describe, views
 from synth.recommender.imagery.figure import draw
 from synth.recommender.imagery.retrieving import query_of, retrieve
 from synth.recommender.imagery.scoring import Scorer
@@ -55,6 +60,11 @@ class Parrot:
         return {one.id: said for one in asked if (said := self.says(one)) is not None}
 
 
+def asked_for(domain: Domain, task: Task, writer: Parrot, show: str, out: Path, **how: Any) -> Answers:
+    given = shown(domain, show, how.pop("images", None))
+    return put(plan(domain, task, given, **how), writer, out)
+
+
 def make_pictures(folder: Path, names: Sequence[str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -69,7 +79,7 @@ def domain(tmp_path: Path) -> Domain:
 
 def test_choices_from_descriptions(domain: Domain, tmp_path: Path) -> None:
     writer = Parrot(lambda asked: {"r1": "B. enya", "r2": "A"}.get(asked.id))
-    done = put(domain, "rec_choice", writer, shown(domain, "descriptions:ofa", None), tmp_path / "out")
+    done = asked_for(domain, "rec_choice", writer, "descriptions:ofa", tmp_path / "out")
     first = writer.asked[0]
     assert "Image 1: r1 seen 0\n" in first.text
     assert "Image 4: r1 seen 3" in first.text
@@ -93,7 +103,7 @@ def test_choices_from_descriptions(domain: Domain, tmp_path: Path) -> None:
 def test_titles_from_pictures_with_chain_of_imagery(domain: Domain, tmp_path: Path) -> None:
     images = make_pictures(tmp_path / "pictures", [*(f"r1_{n}.jpg" for n in range(1, 7)), "r3_2.jpg", "r9_1.jpg"])
     writer = Parrot(lambda asked: "1. Sigur Ros - Hoppipolla")
-    done = put(domain, "rec_title", writer, shown(domain, "images", images), tmp_path / "out", coi=True)
+    done = asked_for(domain, "rec_title", writer, "images", tmp_path / "out", images=images, coi=True)
     assert {one.id: [path.name for path in one.images] for one in writer.asked} == {
         "r1": [f"r1_{n}.jpg" for n in range(1, 5)],
         "r3": ["r3_2.jpg"],
@@ -105,7 +115,7 @@ def test_titles_from_pictures_with_chain_of_imagery(domain: Domain, tmp_path: Pa
     original, fixed = done.scores
     assert original.n == 2
     assert (original.figures["hit@1"], fixed.figures["hit@1"]) == (0.5, 0.5)
-    assert read_run(done.run)[0].scores == {"r1": {"sigur rós - hoppípolla": -1.0}, "r3": {}}
+    assert read_run(done.run)[0].scores == {"r1": {"sigur rós - hoppípolla": -1.0}, "r3": {"line 1": -1.0}}
 
 
 def test_standard_and_thoughtful_prompts_differ_for_text_models_too(domain: Domain) -> None:
@@ -146,19 +156,79 @@ def test_nothing_to_show_is_one_line(domain: Domain, tmp_path: Path) -> None:
     with pytest.raises(SynthError, match="line 1 is not a description"):
         shown(domain, "descriptions:x", None)
     with pytest.raises(SynthError, match="answered none of 3 requests"):
-        put(domain, "rec_title", writer, shown(domain, "none", None), tmp_path / "out")
+        asked_for(domain, "rec_title", writer, "none", tmp_path / "out")
 
 
 def test_descriptions_are_made_one_picture_at_a_time(domain: Domain, tmp_path: Path) -> None:
     make_pictures(domain.folder / "images", [*(f"r2_{n}.jpg" for n in range(1, 6)), "r3_1.jpg"])
     writer = Parrot(lambda asked: None if asked.id == "r3#0" else f"{asked.images[0].name} by a@b.org")
-    path, requests, pictures = describe(domain, writer, tmp_path / "out")
+    path, requests, pictures = describe(views(domain), writer, tmp_path / "out")
     assert (requests, pictures) == (1, 4)
-    assert path == tmp_path / "out" / "music" / "descriptions_org-par--rot.jsonl"
+    assert path == tmp_path / "out" / "music" / "descriptions_org-par_rot.jsonl"
     assert read_descriptions(path) == {"r2": tuple(f"r2_{n}.jpg by [email]" for n in range(1, 5))}
     made = shown(domain, f"descriptions:{path}", None)
-    assert made.modality == "org-par--rot"
-    assert "__" not in made.modality.replace("--", "")
+    assert made.modality == "org-par_rot"
+
+
+def test_descriptions_keep_the_places_of_their_pictures(domain: Domain, tmp_path: Path) -> None:
+    """The first picture is missing and nothing is said of the third: the others are still the second and the fourth."""
+    make_pictures(domain.folder / "images", ["r1_2.jpg", "r1_3.jpg", "r1_4.jpg"])
+    writer = Parrot(lambda asked: None if asked.images[0].name == "r1_3.jpg" else asked.images[0].name)
+    path, requests, pictures = describe(views(domain), writer, tmp_path / "out")
+    assert (requests, pictures) == (1, 2)
+    assert read_descriptions(path) == {"r1": ("", "r1_2.jpg", "", "r1_4.jpg")}
+    given = shown(domain, f"descriptions:{path}", None)
+    (asked,) = plan(domain, "rec_title", given).asked
+    assert "Descriptions of the pictures:\nImage 2: r1_2.jpg\nImage 4: r1_4.jpg\n\n" in asked.text
+    assert query_of(domain.requests()["r1"], ["", "a"]).endswith("\na")
+
+
+def test_fewer_requests_do_not_replace_what_more_gave(domain: Domain, tmp_path: Path) -> None:
+    writer = Parrot(lambda asked: "A")
+    done = asked_for(domain, "rec_choice", writer, "none", tmp_path)
+    before = done.path.read_bytes()
+    with pytest.raises(SynthError, match=r"is about 2 requests that are not asked this time\. Leave out --limit"):
+        asked_for(domain, "rec_choice", writer, "none", tmp_path, limit=1)
+    assert len(writer.asked) == 3 and done.path.read_bytes() == before
+    make_pictures(domain.folder / "images", ["r1_1.jpg", "r2_1.jpg"])
+    path, _, _ = describe(views(domain), writer, tmp_path)
+    with pytest.raises(SynthError, match="is about 1 requests that are not asked"):
+        describe(views(domain, limit=1), writer, tmp_path)
+    assert len(read_descriptions(path)) == 2
+
+
+@pytest.fixture
+def server() -> Iterator[Fake]:
+    with Fake(in_thread=True) as fake:
+        yield fake
+
+
+def billed(server: Fake) -> int:
+    return int(server.ledger()["requests"].get("POST /v1/chat/completions", {}).get("200", 0))
+
+
+def test_the_cap_and_the_estimate_are_of_the_whole_command(server: Fake, tmp_path: Path) -> None:
+    data, out = make_data(tmp_path / "data").parent / "data", tmp_path / "out"
+    make_data(tmp_path / "data", "books")
+    words = ["eval", "imagery", "run", "--data", data, "--task", "choice", "--show", "none", "--out", out, "--yes"]
+    words += ["--model", "openai:gpt-4o-mini", "--base-url", server.openai_url, "--price", "gpt-4o-mini=1000/0"]
+
+    def call(*more: object) -> Any:
+        return CliRunner().invoke(app, [*map(str, words), *map(str, more)])
+
+    told = call("--dry-run")
+    assert told.exit_code == 0, told.output
+    assert "6 calls" in told.stdout and not billed(server) and not out.exists()
+    whole = re.search(r"about ([\d.]+) USD", told.stdout)
+    assert whole
+    # Before a call leaves, the most that it can cost is set aside, about three times what it does: room for the three
+    # of the first domain, and not for all six.
+    cap = 1.1 * float(whole[1])
+    done = call("--max-usd", cap, "--quiet")
+    assert isinstance(done.exception, SynthError) and "cap of" in str(done.exception)
+    assert 3 <= billed(server) < 6
+    with contextlib.closing(RunStore(out / "answers" / "calls" / "run.db", readonly=True)) as store:
+        assert 0 < store.spent() <= cap
 
 
 def test_retrieval_baselines(domain: Domain, tmp_path: Path) -> None:
@@ -174,9 +244,12 @@ def test_retrieval_baselines(domain: Domain, tmp_path: Path) -> None:
     run, _ = read_run(tmp_path / "out" / "bm25__music__OFA-huge__rec_choice")
     assert set(run.scores["r1"]) == set(CHOICES)
     assert run.facts["family"] == "retrieval"
+    assert run.facts["metrics"] == ["hit@1", "mrr"]
     assert query_of(domain.requests()["r1"], ["a", "b"]).endswith("\na\nb")
     (titles,) = retrieve(domain, "bm25", "rec_title", seen[:1], tmp_path / "out")
     assert titles.score.figures["hit@1"] >= 1 / 3
+    titled, _ = read_run(tmp_path / "out" / "bm25__music__OFA-huge__rec_title")
+    assert titled.facts["family"] == "retrieval"
     assert "enya\n" not in "".join(said.response for said in titles.score.said.values())
 
 
@@ -236,7 +309,7 @@ def test_figure_is_drawn(tmp_path: Path) -> None:
     draw(rows, tmp_path / "fig3.png")
     with Image.open(tmp_path / "fig3.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 24) or ()) > 50
-    with pytest.raises(SynthError, match="no picture's name"):
+    with pytest.raises(SynthError, match="plot cannot be written"):
         draw(rows, tmp_path / "fig3.txt")
     with pytest.raises(SynthError, match="nothing to draw"):
         draw([], tmp_path / "fig3.png")
@@ -278,8 +351,17 @@ def test_bad_commands_are_one_line(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data")
     run = ("run", "--data", data, "--task", "title", "--out", tmp_path / "out", "--model", "offline", "--show")
     assert "none of the pictures" in failing(*run, "images")
+    assert "cannot be a folder" in failing(*run, "none", "--out", __file__)
+    assert "--coi needs pictures or descriptions" in failing(*run, "none", "--coi")
     assert "has no domain films" in failing(*run, "none", "--domain", "films")
     assert "none of the pictures" in failing("describe", "--data", data, "--out", tmp_path, "--model", "offline")
+    (tmp_path / "file").write_text("")
+    retrieve_to = ("retrieve", "--data", data, "--quiet", "--out")
+    assert "--methods names nothing" in failing(*retrieve_to, tmp_path, "--methods", ",")
+    assert "cannot be a folder" in failing(*retrieve_to, tmp_path / "file")
+    assert "cannot be a folder" in failing(*retrieve_to, tmp_path / "file" / "x")
+    assert "cannot be written to" in failing("tables", "--data", data, "--plot", tmp_path / "x.jpg")
+    assert "is a file" in failing("tables", "--data", data, "--plot", tmp_path / "file" / "x.png")
     assert "sees no pictures" in failing("retrieve", "--data", data, "--out", tmp_path, "--show", "images")
     assert "no retriever 'x'" in failing("retrieve", "--data", data, "--out", tmp_path, "--methods", "x", "--quiet")
     assert "exclude each other" in failing("retrieve", "--data", data, "--out", tmp_path, "--json", "--markdown")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,8 +22,10 @@ from synth.graphs.generation import generate
 from synth.graphs.options import Options
 from synth.recommender.asking import Asked
 from synth.recommender.muse.data import Line, Moment, MuseData, read_muse
+from synth.recommender.muse.learnt import Learnt
 from synth.recommender.muse.prompts import Fit, ask, read_query, read_response
 from synth.recommender.muse.querying import METRICS, asks, hits, open_finder, questions, recall
+from synth.recommender.muse.responding import METRICS as RESPONDING
 from synth.recommender.runs import read_run
 from synth.traces.run import RunFolder
 
@@ -122,7 +126,9 @@ def test_a_question_shows_the_context_and_nothing_else(data: MuseData) -> None:
         every = [path for line in moment.context for path in line.pictures]
         assert list(asked.images) == every[-3:]
         assert [f"(picture {n + 1})" in asked.text for n in range(4)] == [n < len(asked.images) for n in range(4)]
-        assert ask("recommend", moment, data, 0).images == ()
+        assert ("look at the pictures" in asked.text) == bool(asked.images)
+        blind = ask("recommend", moment, data, 0)
+        assert blind.images == () and "picture" not in blind.text.partition("\nConversation:")[0]
 
 
 def test_a_turn_that_recommends_is_given_its_product(data: MuseData) -> None:
@@ -135,6 +141,9 @@ def test_a_turn_that_recommends_is_given_its_product(data: MuseData) -> None:
         assert ("Product: " in asked.text) == bool(moment.product)
         if moment.product:
             assert data.catalogue[moment.product].title in asked.text
+            assert ("picture is the last one" in asked.text) == bool(own)
+        blind = ask("respond", moment, data, 0)
+        assert blind.images == () and "picture" not in blind.text.partition("\nConversation:")[0]
 
 
 def test_the_oldest_is_cut_and_the_last_line_stays(data: MuseData) -> None:
@@ -160,6 +169,15 @@ def test_the_oldest_is_cut_and_the_last_line_stays(data: MuseData) -> None:
         ("\n  Search query: “red dress”\nBecause it fits.", "red dress"),
         ("- `blue kurta women`", "blue kurta women"),
         ("The query is: kurta", "kurta"),
+        ("Here is the search query:\nred dress", "red dress"),
+        ("```text\nred dress\n```", "red dress"),
+        ("<think>hmm: kurta\n</think>\nred dress", "red dress"),
+        ("hmm: kurta </think> red dress", "red dress"),
+        ("<think>hmm", ""),
+        ("**Search query:** red dress", "red dress"),
+        ("**Search query**: red dress", "red dress"),
+        ("1. red dress\n2. blue dress", "red dress"),
+        ("501 jeans", "501 jeans"),
         ("", ""),
         ("\n \n", ""),
         ("赤い ドレス", "赤い ドレス"),
@@ -172,6 +190,7 @@ def test_the_query_in_an_answer(answer: str, query: str) -> None:
 
 def test_the_words_in_an_answer() -> None:
     assert read_response("Assistant:  I like it.\nYou may too. ") == "I like it. You may too."
+    assert read_response("<think>\nShort.\n</think>\nI like it.") == "I like it."
 
 
 def test_queries_recall_products(data: MuseData, tmp_path: Path) -> None:
@@ -223,11 +242,13 @@ def test_the_command_compares_models_and_baselines(
     for name in ("ir_measures", "scipy", "sacrebleu", "rouge_score"):
         pytest.importorskip(name, reason="metrics need the extra `eval`")
     parrot = Parrot(data)
+    (tmp_path / "models" / "parrot").mkdir(parents=True)
     monkeypatch.setattr("synth.cli.muse.open_writer", lambda options, bar, quiet: parrot)
     out = tmp_path / "out"
     done = call(
-        "eval", "muse", run, "--methods", "last-turn,bm25,parrot", "--convs", 8, "--out", out, "--json", "--quiet"
-    )
+        "eval", "muse", run, "--methods", f"last-turn,bm25,{tmp_path}/models/parrot",
+        "--convs", 8, "--out", out, "--json", "--quiet", "--against", tmp_path / "models" / "parrot",
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     found, words = json.loads(done.stdout)
     assert found["task"] == "muse.recommend" and words["task"] == "muse.respond"
@@ -241,7 +262,10 @@ def test_the_command_compares_models_and_baselines(
     test = set(data.divide(8).test)
     assert {query.conversation for query in queries} <= test
     assert kept.facts["family"] == "retrieval" and kept.facts["index"] == "bm25"
-    assert parrot.folders == {out / "answers" / "parrot"}
+    assert parrot.folders == {out / "answers"}
+    assert found["against"] == "parrot"
+    assert read_run(out / "respond" / "parrot")[0].facts["metrics"] == list(RESPONDING)
+    assert tuple(words["figures"]) == RESPONDING
     again = call(
         "eval", "compare", out / "recommend" / "bm25", out / "recommend" / "parrot", "--format", "csv", "--quiet"
     )
@@ -255,21 +279,84 @@ def test_the_command_compares_models_and_baselines(
         (["--methods", ""], "--methods names nothing"),
         (["--methods", "bm25,bm25"], "Two systems are named bm25"),
         (["--methods", "bm25", "--against", "bm52"], "There is no system 'bm52'"),
+        (["--methods", "offline,bm25,offline"], "Two systems are named offline simulator: offline and offline"),
+        (["--methods", "offline,nowhere/at/all"], "There is no folder nowhere/at/all"),
+        (
+            ["--methods", "offline", "--against", "bm25"],
+            "There is no system 'bm25' to compare with. There are: offline",
+        ),
         (["--task", "both", "--methods", "bm25", "--convs", "24"], "leave none to test on"),
         (["--task", "talk"], "--task talk is not possible"),
+        (["--out", __file__], "cannot be a folder"),
     ],
 )
 def test_mistakes_are_one_line(run: Path, tmp_path: Path, options: list[str], said: str) -> None:
     done = call("eval", "muse", run, "--convs", 8, "--out", tmp_path, "--quiet", *options)
     assert isinstance(done.exception, SynthError), done.output
     assert said in str(done.exception)
+    assert not list(tmp_path.iterdir())  # before anything is asked
 
 
-def test_a_folder_that_is_none(run: Path, tmp_path: Path) -> None:
-    for extra in ("torch", "transformers", "safetensors", "accelerate"):
-        pytest.importorskip(extra)
-    done = call("eval", "muse", run, "--convs", 8, "--out", tmp_path, "--quiet", "--methods", "nowhere/at/all")
-    assert "There is no folder nowhere/at/all" in str(done.exception)
+def test_a_dry_run_counts_every_model_and_task_and_does_nothing(run: Path, data: MuseData, tmp_path: Path) -> None:
+    options = ["--convs", 8, "--out", tmp_path / "out", "--quiet", "--dry-run", "--methods", "bm25,openai:a,openai:b"]
+    done = call("eval", "muse", run, *options, "--base-url", "http://127.0.0.1:9/v1", "--price", "a=0/0.1")
+    assert done.exit_code == 0, (done.output, done.exception)
+    test = data.divide(8).test
+    assert f"{2 * (len(data.queries(test)) + len(data.responses(test)))} calls" in done.stdout.replace(",", "")
+    assert "(openai:a)" in done.stdout and "(openai:b)" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_against_takes_the_name_that_was_given(run: Path, tmp_path: Path) -> None:
+    asked = ["--convs", 20, "--out", tmp_path, "--quiet", "--json", "--task", "recommend", "--methods", "offline,bm25"]
+    for name in ("offline", "offline simulator"):
+        done = call("eval", "muse", run, *asked, "--against", name)
+        assert done.exit_code == 0, (done.output, done.exception)
+        assert json.loads(done.stdout)[0]["against"] == "offline simulator"
+
+
+def test_what_a_model_has_learnt_is_known_in_another_run(
+    run: Path, catalogue: Path, data: MuseData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was extended has other texts, and the same conversations among them."""
+    division = data.divide(8)
+    learnt = Learnt.of(data, division.train, "--convs 8 --seed 0")
+    shutil.copytree(run, tmp_path / "longer")
+    generate(Options(catalog=catalogue, scenarios=20, convs=26, out=tmp_path / "longer", seed=5))
+    longer = read_muse(tmp_path / "longer")
+    assert longer.fingerprint != data.fingerprint
+    learnt.check("it", longer, set(longer.moments) - set(division.train))
+    with pytest.raises(SynthError, match="it has learnt from 1 of the conversations .* --convs 8 --seed 0"):
+        learnt.check("it", longer, division.train[:1])
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "learnt.json").write_text(json.dumps(learnt.json()), "utf-8")
+    assert Learnt.read(base) == learnt and Learnt.read(tmp_path) is None
+    monkeypatch.setattr("synth.cli.muse.open_writer", lambda options, bar, quiet: Parrot(data))
+    done = call("eval", "muse", run, "--methods", base, "--convs", 0, "--out", tmp_path / "out", "--quiet")
+    assert "base has learnt from 8 of the conversations" in str(done.exception)
+    (base / "learnt.json").write_text("[", "utf-8")
+    with pytest.raises(SynthError, match="does not say what it has learnt from"):
+        Learnt.read(base)
+
+
+def test_a_model_without_sight_is_asked_without_pictures(
+    run: Path, data: MuseData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blind(Parrot):
+        speaker = SimpleNamespace(sees=False)
+
+        def write(self, asked: Sequence[Asked], folder: Path, progress: Any = None) -> dict[str, str]:
+            assert not any(one.images for one in asked)
+            return super().write(asked, folder, progress)
+
+    (tmp_path / "parrot").mkdir()
+    monkeypatch.setattr("synth.cli.muse.open_writer", lambda options, bar, quiet: Blind(data))
+    out = tmp_path / "out"
+    done = call("eval", "muse", run, "--methods", tmp_path / "parrot", "--convs", 8, "--out", out)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "parrot takes no pictures; it is asked without" in done.stderr
+    assert read_run(out / "respond" / "parrot")[0].facts["pictures"] == 0
 
 
 def test_another_catalogue_is_refused(run: Path, tmp_path: Path) -> None:

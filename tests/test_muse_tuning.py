@@ -5,6 +5,7 @@ made from nothing."""
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from synth.recommender.adapters import Lora
 from synth.recommender.architecture import load
 from synth.recommender.method import TrainSettings
 from synth.recommender.muse.data import Division, MuseData, read_muse
+from synth.recommender.muse.learnt import Learnt
 from synth.recommender.muse.prompts import ask
-from synth.recommender.muse.tuned import is_tuned, open_tuned
+from synth.recommender.muse.tuned import learnt_of, open_tuned
 from synth.recommender.muse.tuning import MuseSettings, Reading, Shown, Tuning
 from synth.recommender.muse.warming import Talk, Warming, make_tiny, talk
 from synth.recommender.training import train
@@ -74,10 +76,7 @@ def make(data: MuseData, division: Division, model: Path, **changed: Any) -> Tun
     facts = {
         "data": data.name,
         "fingerprint": data.fingerprint,
-        "conversations": list(division.train),
-        "chosen_by": list(division.valid),
-        "convs": 6,
-        "split_seed": 0,
+        "learnt": Learnt.of(data, (*division.train, *division.valid), "--convs 6 --seed 0").json(),
     }
     lessons = [reading.lessons(draw(part), data) for part in (division.train, division.valid)]
     return Tuning(architecture, lessons[0], lessons[1], settings, facts=facts)
@@ -162,10 +161,11 @@ def test_the_folder_alone_answers_as_the_model_in_memory(
     assert said == here
     base = LocalWriter(Reading(load(opened.card["model"], "fp32", "cpu"), method.settings).speaker, "base")
     assert base.write(questions, tmp_path / "answers") != said  # another key in the same log
-    assert opened.writer.name == "queries" and is_tuned(folder) and not is_tuned(tmp_path)
-    opened.check(data, division.test)
-    with pytest.raises(SynthError, match="has learnt from 1 of the conversations"):
-        opened.check(data, [*division.test, division.train[0]])
+    assert opened.writer.name == "queries"
+    learnt_of(folder).check("it", data, division.test)
+    for name in (division.train[0], division.valid[0]):
+        with pytest.raises(SynthError, match="has learnt from 1 of the conversations"):
+            learnt_of(folder).check("it", data, [*division.test, name])
 
 
 def test_another_base_is_refused(tuned: Any, data: MuseData, tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_the_judge_picks_the_best(data: MuseData, division: Division, model: Pat
 
 
 def test_what_cannot_fit_or_be_learnt_is_said_first(data: MuseData, division: Division, model: Path) -> None:
-    reading = Reading(load(model, "fp32", "cpu"), MuseSettings(max_length=300, pictures=0))
-    with pytest.raises(SynthError, match="more than the 300 allowed. Raise --max-length"):
+    reading = Reading(load(model, "fp32", "cpu"), MuseSettings(max_length=150, pictures=0))
+    with pytest.raises(SynthError, match="more than the 150 allowed. Raise --max-length"):
         reading.spoken(reading.lessons(data.queries(division.train), data)[0])
     roomy = Reading(load(model, "fp32", "cpu"), MuseSettings())
     empty = replace(roomy.lessons(data.queries(division.train), data)[0], target=" ")
@@ -215,12 +215,22 @@ def test_a_tiny_model_reads_no_query_and_comes_back(data: MuseData, division: Di
     )
     reads = [talk(data, name) for name in division.train]
     assert not any(moment.query in text for text in reads for moment in data.queries(division.train))
-    out = make_tiny(data, division.train[:2], division.valid, tmp_path / "tiny", warming)
+    split = "--convs 6 --seed 0"
+    out = make_tiny(data, division.train[:2], division.valid, tmp_path / "tiny", split, warming)
     figures = json.loads((out / "warmup.json").read_text("utf-8"))
     assert figures.keys() == {"attributes", "captions", "talk"} and figures["talk"]["value"] > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
     stamp = (out / "warmup.json").stat().st_mtime_ns
-    assert make_tiny(data, (), (), out) == out and (out / "warmup.json").stat().st_mtime_ns == stamp
+    again = make_tiny(data, division.train[:2], division.valid, out, split, warming)
+    assert again == out and (out / "warmup.json").stat().st_mtime_ns == stamp
+    assert Learnt.read(out) == Learnt.of(data, (*division.train[:2], *division.valid), split)
+    for read, other in ((division.train[:3], split), (division.train[:2], "--convs 6 --seed 1")):
+        with pytest.raises(SynthError, match="was made for another split or run"):
+            make_tiny(data, read, division.valid, out, other, warming)
+    (tmp_path / "next.begun").mkdir()
+    (tmp_path / "next.begun" / "learnt.json").write_text((out / "learnt.json").read_text("utf-8"), "utf-8")
+    with pytest.raises(SynthError, match=r"next\.begun was made for another split"):
+        make_tiny(data, division.train, division.valid, tmp_path / "next", split, warming)
     with pytest.raises(SynthError, match="There is no example"):
         train(Talk(load(out, "fp32", "cpu"), [], []), TrainSettings(trackers=()), tmp_path / "no")
 
@@ -235,6 +245,9 @@ def test_from_the_command_line(run: Path, model: Path, tmp_path: Path) -> None:
     split = ["--convs", 6, "--test", 3]
     common = ["--device", "cpu", "--precision", "fp32"]
     out = tmp_path / "tuned"
+    # A base that was made has read conversations of its own: the tuned model has learnt from these as well.
+    model = Path(shutil.copytree(model, tmp_path / "base"))
+    (model / "learnt.json").write_text('{"split": "--convs 6 --seed 0", "conversations": ["of the base"]}', "utf-8")
     train_it = ["train", "muse", run, "--task", "recommend", "--model", model, "--out", out, *split, *common]
     train_it += ["--epochs", 1, "--lr", 0.01, "--tracker", "none", "--pictures", 1]
     done = call(*train_it)
@@ -242,6 +255,9 @@ def test_from_the_command_line(run: Path, model: Path, tmp_path: Path) -> None:
     assert "mrr@10" in done.stdout and "Next: synth eval muse" in done.stdout
     done = call(*train_it, "--quiet")
     assert done.exit_code == 0 and not done.stdout  # finished: taken as it is
+    learnt = learnt_of(out)
+    assert len(learnt.conversations) == 8 and "of the base" in learnt.conversations
+    assert learnt.split == "--convs 6 --seed 0 --test 3"
     asked = ["eval", "muse", run, "--task", "recommend", "--out", tmp_path / "eval", *common, "--quiet", "--json"]
     done = call(*asked, *split, "--methods", f"last-turn,{model},{out}", "--pictures", 1)
     assert done.exit_code == 0, (done.output, done.exception)

@@ -31,6 +31,7 @@ from synth.recommender.features import build, encode
 from synth.recommender.method import TrainSettings
 from synth.recommender.presets import build_tiny
 from synth.recommender.recommend import Recommend, RecommendSettings
+from synth.recommender.runs import read_run
 from synth.recommender.variants import FULL, VARIANTS, merged_items
 from tests.support.tiny_llava import MemoryFeatures, World, hashes, make_world, write_data
 
@@ -113,6 +114,20 @@ def test_all_arms_are_trained_alike_and_compared(study: Any) -> None:
     assert sorted((k["pooling"], k["layer"], bool(k["adapter"])) for k in keys) == [
         ("cls", -1, False), ("cls", -1, True), ("patches", -2, False),
     ]  # fmt: skip
+
+
+def test_arms_are_compared_over_chosen_candidates(data: Path, world: World, tmp_path: Path) -> None:
+    command = ["train", "ablations", "--data", data, "--model", world.model, "--arms", "without-images",
+               "--candidates", "bm25", "-k", 3, "--out", tmp_path, *QUICK]  # fmt: skip
+    run(*command)
+    folder = tmp_path / "without-images" / "toys" / "runs" / "toys" / "scored"
+    scored, queries = read_run(folder)
+    assert {len(query.candidates) for query in queries} == {3}
+    assert (scored.facts["candidates"], scored.facts["others"]) == ("bm25", "out")
+    run(*command, "--others", "kept")
+    assert read_run(folder)[0].facts["others"] == "kept"
+    with pytest.raises(SynthError, match="The batches on toys are not those"):
+        run(*command, "-k", 4)
 
 
 def test_the_layout_can_be_had_from_the_runs_alone(study: Any) -> None:

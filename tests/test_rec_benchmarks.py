@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ for _name in ("transformers", "peft", "accelerate"):
     pytest.importorskip(_name, reason="training needs the extra `train`")
 
 from benchmarks import bench_training, lavic_gpu, rig, through
+from synth.recommender.flops import decoder_forward, tower_forward
 from synth.recommender.precision import out_of_memory
 
 CPU = torch.device("cpu")
@@ -58,16 +60,19 @@ def test_the_gpu_script_runs_whole_on_the_tiny_model(
     assert "This is the tiny model, to try the script" in said and "This is a CPU" in said
     rows = figures(tmp_path / "out.json")
     kinds = {(r["section"], r.get("checkpointing"), r.get("batch"), r.get("kind")) for r in rows if "fits" in r}
+    scored = ("scoring", "scoring, uncached")
     both = [(way, batch) for way in (False, True) for batch in (1, 2)]
     assert kinds == (
         {("stage1", *one, "") for one in both}
         | {("stage2", *one, kind) for one in both for kind in ("cached", "uncached")}
-        | {("evaluation", None, batch, kind) for batch in (1, 2) for kind in ("scoring", "generation")}
+        | {("evaluation", None, batch, kind) for batch in (1, 2) for kind in (*scored, "generation")}
     )
     assert all(r["examples_per_second"] > 0 and r["peak_memory_bytes"] > 0 for r in rows if r.get("fits"))
     assert all(0 < r["mfu"] < 2 for r in rows if r.get("mfu"))
-    assert sum("ratio" in r for r in rows) == 4 and "goal x3" in said and "goal 40%" in said
-    assert [r["batch"] for r in rows if "scoring_over_generation" in r] == [1, 2]
+    assert sum("cached_over" in r for r in rows) == 4 and "goal x3" in said and "goal 40%" in said
+    ratios = [(r["batch"], r["scoring_over"]) for r in rows if "scoring_over" in r]
+    assert ratios == [(batch, way) for batch in (1, 2) for way in ("scoring, uncached", "generation")]
+    assert all(r["mfu"] for r in rows if r.get("kind") in scored)
 
 
 def test_what_does_not_fit_is_said_and_smaller_batches_stay(
@@ -123,6 +128,29 @@ def test_the_uncached_path_is_the_cached_one_with_the_tower_in_it(tmp_path: Path
         cached = {**method.collate(list(examples)), "features": architecture.encode(batch["pixels"])}
         assert torch.allclose(method.step(method.model, cached)[0], other.step(method.model, batch)[0], rtol=1e-5)
     assert other.flops(batch) > method.flops(batch) > 0
+    asked = data.examples[:2]
+    rows = dict(zip([id_ for one in asked for id_ in one.candidates], batch["pixels"].split(rig.CROPS), strict=False))
+    seen = {id_: architecture.encode(crops).detach() for id_, crops in rows.items()}
+    method.recommender.pictures = rig.Pictures(SimpleNamespace(get=seen.__getitem__), {id_: id_ for id_ in seen})
+    cached, again = method.recommender.rank(asked, 2), other.recommender.rank(asked, 2)
+    for one in asked:
+        assert again[one.id] == pytest.approx(cached[one.id], rel=1e-4)
+
+
+def test_operations_of_scoring_are_those_of_what_is_fed(bench: Any) -> None:
+    data, architecture = bench
+    method = rig.stage_2(architecture, data)
+    try:
+        entry = method.examples("train")[0]
+        answers = method.recommender.prompt.answers(entry.example)
+        measured = SimpleNamespace(architecture=architecture)
+        decoder, tower = lavic_gpu.Bench._operations(measured, method.recommender, [entry])  # type: ignore[arg-type]
+        fed = len(entry.prompt.ids) + sum(len(answer) - 1 for answer in answers)
+        config = architecture.model.config
+        assert decoder == decoder_forward(config.text_config, [fed], sum(map(len, answers)))
+        assert tower == tower_forward(config.vision_config, rig.CANDIDATES * rig.CROPS)
+    finally:
+        rig.bare(architecture, method)
 
 
 def test_adapters_leave_the_model_as_it_was(bench: Any) -> None:

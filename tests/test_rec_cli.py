@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from synth.cli import app
 from synth.errors import SynthError
+from synth.recommender.runs import read_run
 from tests.support.tiny_llava import World, make_world
 
 QUICK = ["--epochs", "1", "--lr", "0.01", "--device", "cpu", "--tracker", "none", "--workers", "1"]
@@ -118,6 +120,41 @@ def test_the_same_command_again_trains_nothing(stages: dict[str, Any]) -> None:
     assert "Best hr1" in again and weights.stat().st_mtime_ns == before
 
 
+def test_a_model_is_trained_and_asked_over_chosen_candidates(
+    stages: dict[str, Any], world: World, data: Path, tmp_path: Path
+) -> None:
+    """On a single file in the released form, whose lists hold two right answers each."""
+    rows = [
+        {
+            "context": f"<submission>Number {n}: {example.text}</submission>",
+            "gt_items": list(example.candidates[:2]),
+            "candidates_st": list(example.candidates[2:]),
+            "candidates_gpt_large": list(example.candidates),
+        }
+        for n, example in enumerate([*world.train, *world.valid])
+    ]
+    (tmp_path / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ["--data", tmp_path / "all.jsonl", "--meta", data / "item2meta.json", "--model", world.model]
+    trained = tmp_path / "trained"
+    run("train", "recommend", *asked, "--show", "nothing", "--candidates", "gpt_large", "--others", "kept",
+        "--out", trained, "--batch", 4, *QUICK)  # fmt: skip
+    own, queries = read_run(trained / "runs" / "scored")
+    lists = {frozenset(row["candidates_gpt_large"]) for row in rows}
+    assert queries and {frozenset(query.candidates) for query in queries} <= lists
+    assert (own.facts["candidates"], own.facts["others"]) == ("gpt_large", "kept")
+    again = ["eval", "trained", trained, *asked, "--device", "cpu"]
+    run(*again, "--candidates", "gpt_large", "--others", "kept", "--out", tmp_path / "same")
+    assert read_run(tmp_path / "same" / "scored")[1] == queries
+    run(*again, "--candidates", "bm25", "-k", 3, "--out", tmp_path / "bm25")
+    other, queries = read_run(tmp_path / "bm25" / "scored")
+    assert other.facts["candidates"] == "bm25" and {len(query.candidates) for query in queries} == {3}
+    with pytest.raises(SynthError, match="An export has no list 'gpt_large'"):
+        run("train", "recommend", *stages["common"], "--show", "nothing", "--candidates", "gpt_large",
+            "--out", tmp_path / "none")  # fmt: skip
+    with pytest.raises(SynthError, match="--others all is not possible"):
+        run(*again, "--others", "all", "--out", tmp_path / "none")
+
+
 def test_a_conversation_is_answered(stages: dict[str, Any], world: World) -> None:
     listed = world.valid[0].candidates
     asked = ["recommend", stages["out"] / "trained", "I want something red.", "For what?", "For summer."]
@@ -140,7 +177,7 @@ def test_the_ablation_without_images_needs_no_features(stages: dict[str, Any], t
 
 
 def test_the_grid_trains_every_pair_from_the_same_start(
-    stages: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stages: dict[str, Any], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synth.recommender.grid.search.__defaults__", ((1e-2, 1e-3), (0.1,), None))
     out = tmp_path / "grid"
@@ -150,6 +187,12 @@ def test_the_grid_trains_every_pair_from_the_same_start(
     assert [(arm["lr"], arm["weight_decay"]) for arm in table["arms"]] == [(1e-2, 0.1), (1e-3, 0.1)]
     best = max(arm["hr1"] for arm in table["arms"])
     assert next(arm["hr1"] for arm in table["arms"] if arm["out"] == table["best"]) == best
+    # The best arm's checkpoint is the search's own.
+    for name in ("adapter_model.safetensors", "synth.json", "trained.pt"):
+        assert (out / "best" / name).read_bytes() == (out / table["best"] / "best" / name).read_bytes()
+    listed = ",".join(json.loads((data / "train.jsonl").read_text().splitlines()[0])["candidates_retrieved"])
+    answer = run("recommend", out, "red", *stages["common"], "--device", "cpu", "--candidates", listed, "--json")
+    assert len(json.loads(answer)["ranking"]) == 4
     # An arm is what it would be alone.
     alone = tmp_path / "alone"
     run("train", "recommend", *stages["common"], "--show", "nothing", "--out", alone, "--no-test", "--batch", 7,
@@ -173,6 +216,79 @@ def test_the_grid_trains_every_pair_from_the_same_start(
 def test_bad_options_are_one_line(stages: dict[str, Any], tmp_path: Path, arguments: list[str], said: str) -> None:
     with pytest.raises(SynthError, match=said):
         run("train", "recommend", *stages["common"], "--out", tmp_path / "out", "--device", "cpu", *arguments)
+
+
+def test_as_many_are_answered_at_once_as_asked_for(
+    stages: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def full(architecture: Any, batch: dict[str, Any], images: Any) -> Any:
+        sizes.append(len(batch["ids"]))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("synth.recommender.answering.score_candidates", full)
+    asked = ["train", "recommend", *stages["common"], "--show", "nothing", *QUICK]
+    with pytest.raises(SynthError, match=r"Try a smaller --evaluation-batch\."):
+        run(*asked, "--out", tmp_path / "two", "--batch", 7, "--evaluation-batch", 2)
+    with pytest.raises(SynthError, match="Out of memory with 1 example of"):
+        run(*asked, "--out", tmp_path / "one", "--batch", 1)
+    assert sizes == [2, 1]
+
+
+def test_without_pictures_held_out_it_says_so(stages: dict[str, Any], tmp_path: Path) -> None:
+    said = run("train", "distill", *stages["common"], "--out", tmp_path / "out", "--held-out", 0, *QUICK)
+    assert "epoch 1: nothing held out" in said and "nan" not in said
+
+
+def test_what_is_not_stage_1_or_of_another_model_is_named(stages: dict[str, Any], tmp_path: Path) -> None:
+    from tests.support.tiny_llava import write_model
+
+    features = ["--features", stages["out"] / "features", "--device", "cpu"]
+    learn = ["train", "recommend", *stages["common"], *features, "--out", tmp_path / "out"]
+    with pytest.raises(SynthError, match="nosuch is not a checkpoint: it has no synth.json.*synth train distill"):
+        run(*learn, "--distilled", tmp_path / "nosuch")
+    other = write_model(tmp_path / "other", ["red shirt"] * 3, seed=1)
+    data = stages["common"][:2]
+    with pytest.raises(SynthError, match=r"trained was trained on another model.*Give the one it was trained on"):
+        run("recommend", stages["out"] / "trained", "red", *data, "--model", other, "--device", "cpu")
+    with pytest.raises(SynthError, match=r"distilled was trained on another model"):
+        run("train", "recommend", *data, "--model", other, *features, "--distilled", stages["out"] / "distilled",
+            "--out", tmp_path / "out")  # fmt: skip
+    with pytest.raises(SynthError, match=r"trained was trained on another model"):
+        run("eval", "trained", stages["out"] / "trained", *data, "--model", other, *features, "--out", tmp_path / "r")
+
+
+def test_memory_is_reckoned_on_the_device_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    import accelerate
+
+    from synth.cli import train_run
+    from synth.recommender import devices, footprint, memory
+
+    asked: list[str] = []
+    needed = memory.Estimate(1, 1)
+
+    def note(device: Any) -> int:
+        asked.append(str(device))
+        return 10**9
+
+    state = SimpleNamespace(num_processes=2, device=torch.device("cuda:1"))
+    monkeypatch.setattr(accelerate, "PartialState", lambda: state)
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(footprint, "footprint", lambda name, precision, device, *a, **k: (note(device), needed)[1])
+    monkeypatch.setattr(memory, "available", note)
+    monkeypatch.setattr("synth.recommender.architecture.load", lambda name, precision, device, *a, **k: note(device))
+    bar: Any = SimpleNamespace(note=lambda text: None)
+    lora: Any = None
+    train_run.tell_memory(bar, "model", "bf16", "auto", None, "language", lora, batch=1, tokens=10)
+    train_run.load_model("model", "bf16", "auto", None, tower=False)
+    assert set(asked) == {"cuda:1"} and len(asked) == 4
+    state.num_processes = 1
+    assert train_run.own_device("auto") == "auto" and train_run.own_device("cuda:3") == "cuda:3"
+    # A large model is refused on a machine without a GPU however many processes there are.
+    state.num_processes, state.device = 2, torch.device("cpu")
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
+    assert train_run.own_device("auto") == "auto"
 
 
 def test_bad_questions_are_one_line(stages: dict[str, Any], tmp_path: Path) -> None:

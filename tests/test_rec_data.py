@@ -11,6 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from synth.cli import app
+from synth.cli.train_data import open_data
 from synth.cli.train_images import fetch_images
 from synth.corpora.lavic import read_lavic as read_turns
 from synth.corpora.pictures import PictureError
@@ -209,6 +211,27 @@ def test_a_broken_row_is_named(tmp_path: Path, text: str, said: str) -> None:
     assert said in str(error.value)
 
 
+def test_bytes_that_are_no_text_are_a_broken_row(tmp_path: Path) -> None:
+    row = json.dumps(released_row(0, ["a"])).encode()
+    (tmp_path / "test.jsonl").write_bytes(row + b"\n" + row.replace(b"bag", b"b\xff") + b"\n")
+    with pytest.raises(SynthError, match="line 2 is not a LaViC example: .*can't decode byte 0xff"):
+        read_reddit_amazon(tmp_path)
+
+
+def test_a_title_may_hold_what_unicode_calls_an_end_of_a_line(tmp_path: Path) -> None:
+    row = {"id": "B1", "title": "Red\u2028bag\u0085", "image_name": "B1_0.jpg", "image": ""}
+    (tmp_path / "meta.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    assert read_meta([tmp_path / "meta.jsonl"])["B1"].title == row["title"]
+
+
+def test_every_command_reads_a_single_file(tmp_path: Path) -> None:
+    write_rows(tmp_path / "all.jsonl", [released_row(n, [item_id(n)]) for n in range(20)])
+    data = open_data(tmp_path / "all.jsonl", seed=1)
+    assert data.examples == read_reddit_amazon(tmp_path / "all.jsonl", seed=1).examples
+    with pytest.raises(SynthError, match="There is no folder or file"):
+        open_data(tmp_path / "none.jsonl")
+
+
 def test_wrong_folders_say_so(tmp_path: Path) -> None:
     with pytest.raises(SynthError, match=r"has no train\.jsonl"):
         read_reddit_amazon(tmp_path)
@@ -332,6 +355,16 @@ def test_descriptions_can_be_searched_too(released: Path) -> None:
     assert rank_candidates(make_retriever("bm25", items), [asked])[one.id] == {"a": 0.0, "b": 0.0}
 
 
+def test_a_candidate_without_a_title_is_below_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = {"a": Item("a", "Red bag", (), {}), "b": Item("b", "Bag", (), {}), "c": Item("c", "", (), {})}
+    retriever = make_retriever("bm25", items)
+    assert retriever.scores(["blue"], [["a", "b", "c"]]) == [{"a": 0.0, "b": 0.0, "c": -1.0}]
+    # A cosine can be negative.
+    unlike = SimpleNamespace(rows=np.array([0, 1]), scores=np.array([-0.25, -0.5]))
+    monkeypatch.setattr(retriever, "_rank", lambda queries, masks, depth: [unlike])
+    assert retriever.scores(["blue"], [["a", "b", "c"]]) == [{"a": -0.25, "b": -0.5, "c": -1.5}]
+
+
 def test_retrievers_that_are_none() -> None:
     items = {"a": Item("a", "Bag", (), {})}
     with pytest.raises(SynthError, match="no retriever 'nonsense'"):
@@ -404,7 +437,7 @@ def test_encoders_of_the_index_by_folder(tmp_path: Path, name: str) -> None:
         assert [ids[0] for ids in found] == list(items)
     assert retriever.name == name and (f"{name}: items", 5, 5) in heard and heard[-1][1:] == (5, 5)
     scores = retriever.scores([TEXTS[0]], [[item_id(3), item_id(0), "unknown"]])[0]
-    assert scores.keys() == {item_id(3), item_id(0), "unknown"} and scores["unknown"] == 0
+    assert scores.keys() == {item_id(3), item_id(0), "unknown"} and min(scores, key=scores.__getitem__) == "unknown"
 
 
 class _Embeddings(http.server.BaseHTTPRequestHandler):
@@ -457,7 +490,13 @@ def test_embeddings_of_a_server_are_asked_for_once(tmp_path: Path, embeddings: t
     assert "sk-secret" not in str(error.value)
 
 
-_FORMATS = {"rgba": ("RGBA", "PNG"), "gif": ("P", "GIF"), "webp": ("RGBA", "WEBP"), "cmyk": ("CMYK", "JPEG")}
+_FORMATS = {
+    "rgba": ("RGBA", "PNG"),
+    "gif": ("P", "GIF"),
+    "webp": ("RGBA", "WEBP"),
+    "cmyk": ("CMYK", "JPEG"),
+    "grey": ("L", "JPEG"),
+}
 
 
 class _Album:
@@ -484,16 +523,16 @@ class _Album:
 
 
 def test_fetched_pictures_are_rgb_jpegs_and_not_fetched_again(tmp_path: Path) -> None:
-    kinds = ["rgba", "gif", "webp", "cmyk", "slow", "gone", "page"]
+    kinds = ["rgba", "gif", "webp", "cmyk", "grey", "slow", "gone", "page"]
     wanted = {f"{kind}_0.jpg": (kind, f"https://shop.example.org/{kind}") for kind in kinds}
     album = _Album()
     album.broken = True
     seen: list[tuple[int, int]] = []
     first = fetch_pictures(wanted, tmp_path, lambda *done: seen.append(done), web=album, concurrency=3)
-    assert (first.new, first.kept) == (4, 0)
+    assert (first.new, first.kept) == (5, 0)
     assert first.failed == {"picture took too long": 1, "picture refused (HTTP 404)": 1, "not a picture": 1}
-    assert seen[-1] == (7, 7)
-    for kind in kinds[:4]:
+    assert seen[-1] == (8, 8)
+    for kind in kinds[:5]:
         with Image.open(tmp_path / f"{kind}_0.jpg") as image:
             assert (image.format, image.mode) == ("JPEG", "RGB")
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*"))
@@ -501,7 +540,7 @@ def test_fetched_pictures_are_rgb_jpegs_and_not_fetched_again(tmp_path: Path) ->
     again = _Album()
     second = fetch_pictures(wanted, tmp_path, web=again)
     assert again.asked == ["https://shop.example.org/slow"]
-    assert (second.new, second.kept) == (1, 4)
+    assert (second.new, second.kept) == (1, 5)
     assert second.failed == {"picture refused (HTTP 404)": 1, "not a picture": 1}
     third = _Album()
     fetch_pictures(wanted, tmp_path, web=third, again=True)

@@ -156,6 +156,14 @@ def test_whole_items_are_held_out(world: World) -> None:
         check_described([])
 
 
+def test_other_descriptions_are_another_run(world: World, distilled: tuple[Distill, Trained]) -> None:
+    images, _ = described_images(world.items)
+    other = [replace(images[0], description=images[0].description[::-1]), *images[1:-4]]
+    assert make(world).signature() == distilled[0].signature()
+    changed = Distill(load(world.model, device="cpu"), other, images[-4:])
+    assert changed.signature()["data"] != distilled[0].signature()["data"]
+
+
 def test_an_empty_description_is_refused_before_training(world: World) -> None:
     images, _ = described_images(world.items)
     with pytest.raises(SynthError, match="is empty: there would be nothing to learn"):

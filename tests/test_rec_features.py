@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ for _name in ("transformers", "peft", "accelerate", "safetensors"):
 
 from typer.testing import CliRunner
 
+from synth.cli import app as whole
 from synth.cli.train import app
+from synth.cli.train_data import open_data
 from synth.errors import SynthError
 from synth.recommender import describe as stage
 from synth.recommender.architecture import Architecture, load
@@ -53,6 +56,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Architecture:
     return load(folder, "fp32", "cpu")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Architecture:
+    """A model of other weights and words."""
+    folder = tmp_path_factory.mktemp("presets") / "other"
+    return load(build_tiny(["Green hat of wool."], folder, tower=TOWER, language=LANGUAGE, seed=9), "fp32", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +202,19 @@ def test_another_key_is_another_cache(model: Architecture, pictures: list[Path],
         model.image_processor.image_grid_pinpoints = grid
 
 
+def test_features_made_in_bf16_are_read_where_there_is_none(
+    model: Architecture, pictures: list[Path], tmp_path: Path
+) -> None:
+    key = key_of(model)
+    made = replace(key, dtype="bfloat16")
+    build(model, pictures[:2], tmp_path, made)
+    features = FeatureCache.open(tmp_path, key).get(image_hash(pictures[0]))
+    assert key.dtype == "float16" and features.dtype is torch.bfloat16
+    assert model.project(features).dtype is torch.float32
+    build(model, pictures[:2], tmp_path, key)
+    assert FeatureCache.open(tmp_path, key).key == key
+
+
 def test_pictures_that_cannot_be_read_are_left_out_and_named(
     model: Architecture, pictures: list[Path], tmp_path: Path
 ) -> None:
@@ -247,6 +270,42 @@ def test_the_file_of_descriptions_is_metadata(model: Architecture, pictures: lis
         read_descriptions(out)
     with pytest.raises(SynthError, match="There is no file"):
         read_descriptions(tmp_path / "absent.jsonl")
+
+
+def test_a_reader_leaves_a_file_of_descriptions_as_it_is(
+    model: Architecture, pictures: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "described.jsonl"
+    asked = wanted(pictures)[:3]
+    describe(model, asked, out, max_new_tokens=4)
+    whole, found = out.read_bytes(), read_descriptions(out)
+    for written in (whole[:-1], whole + b'{"id": "I3", "ti', whole + b'{"id": "\xc3'):
+        out.write_bytes(written)
+        assert read_descriptions(out) == found and out.read_bytes() == written
+        assert describe(model, asked, out, max_new_tokens=4).kept == 3
+        assert out.read_bytes() == whole
+
+
+def test_descriptions_are_asked_for_by_their_model(
+    model: Architecture, other: Architecture, pictures: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "described.jsonl"
+    asked = wanted(pictures)[:3]
+    describe(model, asked, out, max_new_tokens=4)
+    own = read_descriptions(out)
+    with pytest.raises(SynthError, match="has no description by this model"):
+        read_descriptions(out, other.fingerprint)
+    describe(other, asked, out, max_new_tokens=4)
+    assert describe(model, asked, out, max_new_tokens=4).kept == 3
+    assert read_descriptions(out) != own
+    assert read_descriptions(out, model.fingerprint) == own
+
+
+def test_descriptions_in_another_precision_are_others(folder: Path, pictures: list[Path], tmp_path: Path) -> None:
+    asked = wanted(pictures)[:1]
+    for precision in ("fp32", "bf16"):
+        made = load(folder, precision, "cpu")  # type: ignore[arg-type]
+        assert describe(made, asked, tmp_path / "out.jsonl", max_new_tokens=2).written == 1
 
 
 def test_unreadable_pictures_do_not_stop_the_others(model: Architecture, pictures: list[Path], tmp_path: Path) -> None:
@@ -338,6 +397,27 @@ def test_the_commands(export: Path, folder: Path, tmp_path: Path) -> None:
     ):
         error = run(*wrong)[2]
         assert isinstance(error, SynthError) and line in str(error)
+
+
+def test_descriptions_stand_beside_the_metadata_of_an_export(
+    export: Path, model: Architecture, pictures: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "described.jsonl"
+    describe(model, wanted(pictures), out, max_new_tokens=4)
+    data = open_data(export, out)
+    assert {item: one.descriptions for item, one in data.items.items()} == read_descriptions(out)
+    plain = open_data(export).items
+    assert all(one.title == plain[item].title and one.images == plain[item].images for item, one in data.items.items())
+
+
+def test_distill_learns_the_descriptions_of_its_own_model(
+    export: Path, folder: Path, other: Architecture, pictures: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "described.jsonl"
+    describe(other, wanted(pictures), out, max_new_tokens=4)
+    learn = ("--data", export, "--model", folder, "--device", "cpu", "--descriptions", out, "--out", tmp_path / "out")
+    refused = CliRunner().invoke(whole, ["train", "distill", *map(str, learn), "--tracker", "none"]).exception
+    assert isinstance(refused, SynthError) and "has no description by this model" in str(refused)
 
 
 def test_warmup_makes_a_model_that_describes(export: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,19 @@ from benchmarks import lavic_cpu
 from benchmarks.colour_shop import Shop, conversations, open_shop, without_colours
 from synth.corpora.catalogue import Catalogue
 from synth.errors import SynthError
+from synth.recommender.aligning import Alignment, AlignSettings, Read
 from synth.recommender.answering import Pictures, PromptSettings
 from synth.recommender.architecture import Architecture, load
 from synth.recommender.labelled import Labelled, of_items
 from synth.recommender.matching import Match, Matching, MatchingSettings, balanced, verdict_head
-from synth.recommender.method import TrainSettings
+from synth.recommender.method import Method, TrainSettings
 from synth.recommender.prompts import TASK
 from synth.recommender.training import train
 from synth.recommender.warmup import CaptionWarmup
 from tests.support.tiny_llava import MemoryFeatures, World, hashes, make_world
 
 PROMPT = PromptSettings(labels="letters")
+WORDS = ("red shoes", "a blue bag for a man", "green")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,10 +51,18 @@ def model(world: World) -> Architecture:
 
 
 def matching(world: World, model: Architecture, **settings: Any) -> Matching:
-    pictures = Pictures(MemoryFeatures(model, world.items), hashes(world.items))
     captions = settings.pop("captions", None)
     how = MatchingSettings(PROMPT, **settings)
-    return Matching(model, world.train, world.valid, world.items, pictures, how, captions=captions)
+    return Matching(model, world.train, world.valid, world.items, how, captions=captions)
+
+
+def alignment(world: World, model: Architecture, **settings: Any) -> Alignment:
+    pictures = Pictures(MemoryFeatures(model, world.items), hashes(world.items))
+    seen = [key for key, item in world.items.items() if item.images]
+    captions = settings.pop("captions", None)
+    words = {key: WORDS[n % len(WORDS)] for n, key in enumerate(seen)}
+    how = AlignSettings(**settings)
+    return Alignment(model, seen, seen, words, pictures, how, captions=captions)
 
 
 def captions(world: World, model: Architecture) -> CaptionWarmup:
@@ -76,39 +87,22 @@ def test_both_kinds_of_verdict_count_alike_however_many_there_are() -> None:
 
 
 def test_a_verdict_is_asked_for_where_an_entry_ends(world: World, model: Architecture) -> None:
-    method = matching(world, model, bridge=0.5)
-    decode = model.tokenizer.decode
-    for match in matches(method):
+    for match in matches(matching(world, model)):
         assert len(match.prompt.ends) == len(match.example.candidates)
-        for number, (end, item) in enumerate(zip(match.prompt.ends, match.example.candidates, strict=True)):
+        for end, item in zip(match.prompt.ends, match.example.candidates, strict=True):
             said = next(iter(world.items[item].descriptions.values()), "")
-            if match.show == "descriptions" and said:
-                assert decode(match.prompt.ids[: end + 1]).endswith(said)
-            slots = [slot.position for slot in match.prompt.slots if slot.image == number]
-            if slots:
-                assert end == slots[-1] and match.prompt.ids[end] == model.image_token_id
+            assert model.tokenizer.decode(match.prompt.ids[: end + 1]).endswith(said)
 
 
-def test_the_bridge_has_its_share(world: World, model: Architecture) -> None:
-    for share in (0.0, 0.25, 0.7, 1.0):
-        shown = Counter(match.show for match in matches(matching(world, model, bridge=share)))
-        assert shown["features"] == int(len(world.train) * share + 1e-9)
-
-
-@pytest.mark.parametrize("bridge", [0.0, 1.0])
-def test_a_brief_prompt_lacks_the_task_and_nothing_else(world: World, model: Architecture, bridge: float) -> None:
-    long = matches(matching(world, model, bridge=bridge))
-    brief = matches(matching(world, model, bridge=bridge, brief=True))
+def test_a_brief_prompt_lacks_the_task_and_nothing_else(world: World, model: Architecture) -> None:
+    long, brief = matches(matching(world, model)), matches(matching(world, model, brief=True))
     for one, other in zip(long, brief, strict=True):
         whole, cut = model.tokenizer.decode(one.prompt.ids), model.tokenizer.decode(other.prompt.ids)
         assert whole == cut.replace("<s>", "<s>" + TASK + "Conversation:\n", 1)
-        assert [other.prompt.ids[slot.position] for slot in other.prompt.slots] == [model.image_token_id] * len(
-            one.prompt.slots
-        )
         assert [other.prompt.ids[end] for end in other.prompt.ends] == [one.prompt.ids[end] for end in one.prompt.ends]
 
 
-def moved(method: Matching, model: Architecture) -> set[str]:
+def moved(method: Method, model: Architecture) -> set[str]:
     """The parts of a model that one step changes."""
     before = {name: value.detach().clone() for name, value in model.model.named_parameters()}
     optimizer = torch.optim.SGD([p for p in method.model.parameters() if p.requires_grad], lr=0.1)
@@ -122,18 +116,18 @@ def moved(method: Matching, model: Architecture) -> set[str]:
 
 def test_what_learns(world: World, model: Architecture) -> None:
     assert moved(matching(world, model), model) == {"language_model"}
-    assert moved(matching(world, model, bridge=0.5), model) == {"language_model", "projector"}
     everything = {"language_model", "projector", "vision_tower"}
     assert moved(matching(world, model, captions=captions(world, model)), model) == everything
-    # The embeddings of a bridge are cached: a tower that moved would no longer be the one that made them.
-    bridged = matching(world, model, bridge=0.5, captions=captions(world, model))
-    assert moved(bridged, model) == {"language_model", "projector"}
+    # The features that are aligned are cached: a tower that moved would no longer be the one that made them.
+    assert moved(alignment(world, model), model) == {"projector"}
+    assert moved(alignment(world, model, captions=captions(world, model)), model) == {"projector"}
 
 
-def test_a_loss_is_the_sum_of_its_parts(world: World, model: Architecture) -> None:
-    method = matching(world, model, bridge=0.5, captions=captions(world, model))
+@pytest.mark.parametrize("made", [matching, alignment])
+def test_a_loss_is_the_sum_of_its_parts(world: World, model: Architecture, made: Callable[..., Method]) -> None:
+    method = made(world, model, captions=captions(world, model))
     entries = method.examples("train")
-    shown = [entry for entry in entries if isinstance(entry, Match)]
+    shown = [entry for entry in entries if isinstance(entry, Match | Read)]
     told = [entry for entry in entries if isinstance(entry, Labelled)]
     assert shown and told
     with torch.no_grad():
@@ -146,15 +140,14 @@ def test_a_loss_is_the_sum_of_its_parts(world: World, model: Architecture) -> No
 def test_it_learns_to_match_words(world: World, model: Architecture, tmp_path: Path) -> None:
     few = [replace(e, candidates=(e.gt, *[c for c in e.candidates if c != e.gt][:1])) for e in world.train]
     head = verdict_head(model)
-    method = Matching(model, few, [], world.items, Pictures(None, {}), MatchingSettings(PROMPT, brief=True),
-                      verdicts=head)  # fmt: skip
+    method = Matching(model, few, [], world.items, MatchingSettings(PROMPT, brief=True), verdicts=head)
     settings = TrainSettings(epochs=12, batch=7, lr=3e-3, workers=0, trackers=(), log_every=1000)
     before = _loss(method)
     done = train(method, settings, tmp_path / "lesson")
     assert _loss(method) < 0.5 * before
     # What a finished lesson leaves is taken up again, the verdicts' head included: the next lesson goes on with it.
     again = load(world.model, "fp32", "cpu")
-    other = Matching(again, few, [], world.items, Pictures(None, {}), MatchingSettings(PROMPT, brief=True))
+    other = Matching(again, few, [], world.items, MatchingSettings(PROMPT, brief=True))
     assert train(other, settings, tmp_path / "lesson").metrics == done.metrics
     assert _loss(other) == pytest.approx(_loss(method), rel=1e-5)
     assert torch.equal(other.verdicts.weight, head.weight)
@@ -166,10 +159,39 @@ def _loss(method: Matching) -> float:
     return float(loss) / count
 
 
-def test_figures_tell_words_from_pictures(world: World, model: Architecture) -> None:
-    found = matching(world, model, bridge=0.5).evaluate(None)
-    assert found["hr1"] == pytest.approx((found["hr1_words"] + found["hr1_pictures"]) / 2)
-    assert set(matching(world, model).evaluate(None)) == {"hr1", "hr1_words"}
+def test_pictures_begin_as_long_as_words(world: World, model: Architecture) -> None:
+    words = model.embed(torch.arange(len(model.tokenizer))).norm(dim=-1).mean()
+    method = alignment(world, model)
+    seen = torch.cat([method.pictures.get(read.item) for read in method.examples("valid")])
+    with torch.no_grad():
+        assert float(model.project(seen).norm(dim=-1).mean()) == pytest.approx(float(words), rel=1e-3)
+
+
+def test_each_embedding_has_its_word(world: World, model: Architecture) -> None:
+    known = model.tokenizer
+    for number, read in enumerate(alignment(world, model).examples("valid")):
+        said = known(WORDS[number % len(WORDS)], add_special_tokens=False)["input_ids"]
+        crops = len(MemoryFeatures(model, world.items).get(hashes(world.items)[read.item]))
+        assert len(read.tokens) == crops
+        assert read.tokens == tuple([*said, *[said[-1]] * crops][:crops])
+    assert len(alignment(world, model, looks=3).examples("train")) == 3 * len(alignment(world, model).examples("valid"))
+
+
+def test_it_learns_to_read_pictures_as_words(world: World, model: Architecture, tmp_path: Path) -> None:
+    method = alignment(world, model, looks=40)
+    before = method.evaluate(None)
+    settings = TrainSettings(epochs=2, batch=8, lr=3e-2, grouped=False, workers=0, trackers=(), log_every=1000)
+    done = train(method, settings, tmp_path / "aligned")
+    after = method.evaluate(None)
+    assert before["right"] < 0.2 and after["right"] > before["right"] + 0.2
+    assert done.metrics["best"]["value"] == pytest.approx(after["right"])
+    # The right word's share over all embeddings, and over the first of each picture, counted by hand.
+    words = model.embed(torch.arange(len(model.tokenizer))).detach()
+    reads = method.examples("valid")
+    found = [(model.project(method.pictures.get(read.item)).detach() @ words.T).argmax(-1).tolist() for read in reads]
+    hits = [[a == b for a, b in zip(f, read.tokens, strict=True)] for f, read in zip(found, reads, strict=True)]
+    assert after["right"] == pytest.approx(sum(map(sum, hits)) / sum(map(len, hits)))
+    assert after["first"] == pytest.approx(sum(hit[0] for hit in hits) / len(hits))
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +231,7 @@ SMALLEST = replace(
     lavic_cpu.QUICK,
     drawn=120, held=40, valid=36, candidates=2,
     words=(lavic_cpu.Lesson(16, (2, 2), 8, plain=True, brief=True), lavic_cpu.Lesson(8, (2, 2), 8, captions=True)),
-    bridge=(lavic_cpu.Lesson(8, (2, 2), 8, bridge=0.5, captions=True),),
+    looks=1,
     examples=16, asked_valid=6, asked_test=12,
 )  # fmt: skip
 

@@ -19,12 +19,13 @@ from synth.analysis.agreement import sign_test, wilson
 from synth.analysis.statistics.table import markdown
 from synth.cli import app
 from synth.errors import SynthError
-from synth.recommender.runs import Query, Response, RunFile, ranking, read_run, write_run
+from synth.recommender.runs import Query, Response, RunFile, ranking, read_run, write_lines, write_run, write_whole
 from synth.recommender.table import ablation, domains, overview, print_tables
 
 pytest.importorskip("ir_measures", reason="the extra `eval` is not installed")
 pytest.importorskip("scipy", reason="the extra `eval` is not installed")
 
+from synth.recommender.compare import compare
 from synth.recommender.metrics import GIVEN, MACRO, MICRO, MRR, NDCG, VALID, evaluate
 from synth.recommender.ranking_metrics import depth, is_ranking, rank_columns
 from synth.recommender.significance import bootstrap, holm, mcnemar, permutation
@@ -335,10 +336,28 @@ def test_comparisons_are_adjusted_for_the_number_of_systems() -> None:
     assert {one.system for one in tested} == {"a", "b"}
     assert [one.p_holm for one in tested] == pytest.approx(holm([one.p for one in tested]))
     for one in tested:
-        assert one.gain < 0 and one.apart and one.apart[0] < one.apart[1] and one.p_holm < 0.01
-    assert {one.test for one in table.comparisons if one.metric != MICRO} == {"permutation"}
+        assert one.gain < 0 and one.p_holm < 0.01
+    assert {one.test for one in table.comparisons} == {"permutation"}
     again = evaluate(runs, queries, against="best")
     assert again == table
+    # One pair a conversation: the exact test, by the same engine as `compare`.
+    lone = [Query(query.id, query.id, query.gt, query.candidates) for query in queries]
+    exact = [one for one in evaluate(runs, lone, against="best").comparisons if one.metric == MICRO]
+    assert exact == compare(runs, lone, [MICRO], against="best").comparisons
+    assert all(one.test == "mcnemar" and one.apart and one.apart[0] < one.apart[1] for one in exact)
+
+
+def test_pairs_of_one_conversation_are_not_tested_as_independent() -> None:
+    """Few conversations, of many pairs each, are few witnesses: McNemar over pairs would be sure."""
+    items = ("a", "b")
+    queries = [Query(f"q{c}.{n}", f"c{c}", "a", items, repeats=1 + n) for c in range(4) for n in range(6)]
+    good = RunFile("good", {query.id: {"a": 1.0, "b": 0.0} for query in queries})
+    bad = RunFile("bad", {query.id: {"a": 0.0, "b": 1.0} for query in queries})
+    (one,) = [c for c in evaluate({"bad": bad, "good": good}, queries).comparisons if c.metric == MICRO]
+    assert (one.test, one.apart) == ("permutation", None)
+    assert one.p == 2 / 2**4
+    (other,) = compare({"bad": bad, "good": good}, queries, [MICRO]).comparisons
+    assert other == one
 
 
 def test_a_run_survives_the_disk(tmp_path: Path) -> None:
@@ -356,6 +375,15 @@ def test_a_run_survives_the_disk(tmp_path: Path) -> None:
         read_run(tmp_path / "run")
     with pytest.raises(SynthError, match="is not a run"):
         read_run(tmp_path)
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path / "folder", "text")
+    with pytest.raises(TypeError):
+        write_lines(tmp_path / "lines", [{"a": object()}])
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_runs_with_several_answers_and_references_survive_the_disk(tmp_path: Path) -> None:
@@ -389,6 +417,21 @@ def test_runs_with_several_answers_and_references_survive_the_disk(tmp_path: Pat
         ("responses.jsonl", '{"query": "q", "response": 5, "valid": true}', "5 is no text"),
         ("responses.jsonl", '{"query": "z", "response": "x", "valid": true}', "were not asked, such as z"),
         ("run.json", '{"facts": {}}', "a row has no 'name'"),
+        ("run.json", '{"name": "x", "facts": []}', "its facts are no object"),
+        ("run.json", '{"name": "x", "facts": {"trained": 5}}', "trained is no list"),
+        ("run.json", '{"name": "x", "facts": {"trained": "books"}}', "trained is no list"),
+        ("run.json", '{"name": "x", "facts": {"metrics": [5]}}', "5 is no text"),
+        ("run.json", '{"name": "x", "facts": {"task": 5}}', "5 is no text"),
+        ("run.json", '{"name": "x", "facts": {"coverage": {"a": 1}}}', "no 'with_titles'"),
+        ("run.json", '{"name": "x", "facts": {"coverage": "all"}}', "is damaged"),
+        *(
+            (
+                "queries.jsonl",
+                f'{{"id": "q", "conversation": "c", "gt": "a", "candidates": ["a"], "repeats": {n}}}',
+                "no count from 1",
+            )
+            for n in ("0", "-2", "1.5", "true", '"2"')
+        ),
     ],
 )
 def test_a_damaged_run_is_one_line(tmp_path: Path, file: str, text: str, said: str) -> None:
@@ -431,6 +474,11 @@ def test_layouts_of_the_papers_tables(capsys: pytest.CaptureFixture[str]) -> Non
     assert [row[:2] for row in domains(tables).rows] == [("apart", "separate"), ("all", "combined (beauty, home)")]
     compared = ablation(tables)
     assert compared.rows[-1][2] == "–" and compared.rows[0][2] != "–"
+    figure = tables[0].systems["BM25"].figures[MICRO]
+    assert compared.rows[0][1] == f"{figure.value:.4f} [{figure.low:.3f}, {figure.high:.3f}]"
+    assert "beauty: p against all, permutation, paired, Holm." in compared.note
+    for shown in (wide, compared, domains(tables)):
+        assert f"beauty: {tables[0].conversations} conversations, {tables[0].pairs} pairs." in shown.note
     assert "| BM25 |" in markdown(compared)
     print_tables([wide])
     assert "beauty HR@1" in capsys.readouterr().out
@@ -484,6 +532,9 @@ def test_baselines_from_the_command_line(export: Path, tmp_path: Path) -> None:
     result = invoke(tmp_path / "worst", "--data", export, "--methods", "bm25", "--seed", "9", "--markdown", "--quiet")
     assert result.exit_code == 0, result.output
     assert "offline simulator" in result.stdout and "| worst |" in result.stdout and "Against bm25" in result.stdout
+    for layout in ("overview", "ablation"):
+        shown = invoke(tmp_path / "worst", "--data", export, "--layout", layout, "--quiet").stdout
+        assert "toys, test (synthetic: Synth's offline simulator). A system that favours a place" in shown, layout
 
 
 def test_candidates_of_a_retriever(export: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from synth.corpora.catalogue import Catalogue
 from synth.corpora.drawing import draw_catalogue
 from synth.errors import SynthError
 from synth.recommender import memory
-from synth.recommender.architecture import LANGUAGE_TARGETS, VISION_TARGETS, Architecture, load
+from synth.recommender.architecture import Architecture, load
 from synth.recommender.crops import count, crops, image_hash, open_image
 from synth.recommender.extras import quiet
 from synth.recommender.items import Item
@@ -109,8 +110,8 @@ def test_all_tokens_of_an_image_are_those_of_the_model_itself(model: Architectur
 
 def test_adapters_go_where_they_should_and_nowhere_else(model: Architecture) -> None:
     linear = [name for name, module in model.model.named_modules() if isinstance(module, torch.nn.Linear)]
-    vision = {name for name in linear if re.fullmatch(VISION_TARGETS, name)}
-    language = {name for name in linear if re.fullmatch(LANGUAGE_TARGETS, name)}
+    vision = {name for name in linear if re.fullmatch(Architecture.targets["vision"], name)}
+    language = {name for name in linear if re.fullmatch(Architecture.targets["language"], name)}
     assert set(linear) - vision - language == {"lm_head"} and not vision & language
     assert len(vision) == 2 * 6 + 2 and len(language) == 2 * 7
 
@@ -375,6 +376,13 @@ def test_a_preset_is_made_once_and_goes_on_after_a_stop(tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         make(recipe, items, items[:3], TEXTS, [], tmp_path / "model")
     monkeypatch.setattr(making, "CaptionWarmup", real)
+    for other, texts, said in (
+        (replace(recipe, labels="text"), TEXTS, "model.work holds a run with other settings: labels was letters, now"),
+        (replace(recipe, preset="small", language=tmp_path), TEXTS, "preset was tiny, now small"),
+        (recipe, [*TEXTS, "more"], "data was"),
+    ):
+        with pytest.raises(SynthError, match=said):
+            make(other, items, items[:3], texts, [], tmp_path / "model")
     made = make(recipe, items, items[:3], TEXTS, [], tmp_path / "model")
     assert load(made.folder, "fp32", "cpu").preset.preset == "tiny"  # type: ignore[union-attr]
     assert set(made.metrics) == {"attributes", "captions"} == set(json.loads((made.folder / "warmup.json").read_text()))
@@ -383,6 +391,9 @@ def test_a_preset_is_made_once_and_goes_on_after_a_stop(tmp_path: Path, monkeypa
         make(recipe, items, [], TEXTS, [], tmp_path / "model")
     with pytest.raises(SynthError, match="needs a language model"):
         make(Recipe("small"), items, [], TEXTS, [], tmp_path / "small")
+    # Nothing is in the making yet, so the mended command is not another one.
+    with pytest.raises(SynthError, match="is not a language model"):
+        make(Recipe("small", tmp_path), items, [], TEXTS, [], tmp_path / "small")
 
 
 def test_labels_come_from_the_catalogue_or_from_title_and_picture(tmp_path: Path) -> None:

@@ -111,6 +111,27 @@ def test_of_one_long_utterance_the_end_stays(tokens: Tokens, world: World) -> No
     assert len(made) <= 420 and "finish\n" in said and "start" not in said and "User: " in said
 
 
+def test_the_end_of_the_utterance_that_does_not_fit_stays(tokens: Tokens, world: World) -> None:
+    asked = Utterance("user", "start " + "red shirt " * 200 + "in medium")
+    talk = (Utterance("user", "Hello."), asked, Utterance("assistant", "Sure, which size?"))
+    made = prompt_of(tokens, world, max_length=420).encode(replace(world.train[0], context=talk))
+    said = text(tokens, made.ids)
+    assert len(made) == 420 and "Hello" not in said and "start" not in said
+    assert "User: " in said and "shirt in medium\nAssistant: Sure, which size?\n" in said
+    whole = prompt_of(tokens, world, max_length=10_000).encode(replace(world.train[0], context=talk))
+    assert made.cut == len(whole) - len(made)
+
+
+def test_an_id_that_is_to_be_one_token_is(tokens: Tokens, world: World) -> None:
+    prompt = prompt_of(tokens, world, labels="tokens")
+    with pytest.raises(SynthError, match=r"The id B\d+ is \d+ tokens of this model.*--labels text"):
+        prompt.encode(world.train[0])
+    known = Tokens(tokens.tokenizer, 3)
+    known._known.update({name: [400 + n] for n, name in enumerate(world.items)})
+    made = prompt_of(known, world, labels="tokens").encode(world.train[0])
+    assert len(made.answer) == 2
+
+
 def test_a_prompt_that_cannot_fit_says_so(tokens: Tokens, world: World) -> None:
     with pytest.raises(SynthError, match=r"train:0#0 cannot fit in 150 tokens.*--max-length"):
         prompt_of(tokens, world, max_length=150).encode(world.train[0])

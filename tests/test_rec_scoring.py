@@ -254,5 +254,10 @@ def test_running_out_of_memory_says_what_to_change(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr("synth.recommender.answering.score_candidates", full)
-    with pytest.raises(SynthError, match="Out of memory with 6 examples of up to .* tokens. Try a smaller --batch"):
+    with pytest.raises(SynthError, match=r"Out of memory with 6 examples of up to .* tokens. Try a smaller --batch\."):
         recommender.rank(world.valid, batch=6)
+    monkeypatch.setattr(recommender, "batch_option", "--evaluation-batch")
+    with pytest.raises(SynthError, match=r"Try a smaller --evaluation-batch\."):
+        recommender.rank(world.valid, batch=6)
+    with pytest.raises(SynthError, match="Out of memory with 1 example of up to .* tokens. Try --quantise 4bit, fewer"):
+        recommender.rank(world.valid[:1])

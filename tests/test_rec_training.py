@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from synth.recommender.answering import Pictures, PromptSettings
 from synth.recommender.architecture import Architecture, load
 from synth.recommender.checkpoint import recover
 from synth.recommender.method import rate
-from synth.recommender.precision import Precision, choose_precision, memory_guard, peak_flops
+from synth.recommender.precision import Precision, choose_precision, memory_guard, on_data_sheet, peak_flops
 from synth.recommender.recommend import Recommend, RecommendSettings, load_recommender
 from synth.recommender.training import Method, Trained, TrainSettings, train
 from tests.support.tiny_llava import MemoryFeatures, World, hashes, make_world
@@ -149,6 +150,42 @@ def test_another_run_in_the_folder_is_refused(world: World, features: MemoryFeat
         train(make(world, features), replace(QUICK, lr=2e-2), uninterrupted[0].out)
     with pytest.raises(SynthError, match="show was features, now nothing"):
         train(make(world, features, prompt=PromptSettings(show="nothing")), QUICK, uninterrupted[0].out)
+
+
+def test_other_data_in_the_folder_is_refused(world: World, features: MemoryFeatures, uninterrupted: Any) -> None:
+    out = uninterrupted[0].out
+    # Answers of as many tokens: neither the number nor the lengths of the examples differ.
+    others = [replace(e, gt=e.candidates[e.candidates.index(e.gt) - 1]) for e in world.train]
+    with pytest.raises(SynthError, match="holds a run with other settings: data was"):
+        train(make(world, features, train=others), QUICK, out)
+    held = [replace(world.valid[0], gt=world.valid[1].gt), *world.valid[1:]]
+    with pytest.raises(SynthError, match="data was"):
+        train(make(replace(world, valid=held), features), QUICK, out)
+    method = make(world, features)
+    method.architecture.image_processor.image_mean = [0.1, 0.2, 0.3]
+    with pytest.raises(SynthError, match="features was"):
+        train(method, QUICK, out)
+
+
+def test_another_number_of_processes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter([1.0, 1.0])
+    method = Toy()
+    method.evaluate = lambda model: {"score": next(calls)}  # type: ignore[method-assign]
+    with pytest.raises(StopIteration):
+        train(method, replace(QUICK, epochs=3), tmp_path)
+    assert (tmp_path / "state.pt").is_file()
+    monkeypatch.setattr(batches, "processes", lambda: (0, 2))
+    with pytest.raises(SynthError, match="batches_a_step was 1, now 2"):
+        train(Toy(), replace(QUICK, epochs=3), tmp_path)
+
+
+def test_waiting_for_data_counts(tmp_path: Path) -> None:
+    method = Toy()
+    collate = method.collate
+    method.collate = lambda examples: time.sleep(0.05) or collate(examples)  # type: ignore[method-assign, func-returns-value]
+    metrics = train(method, replace(QUICK, epochs=1), tmp_path).metrics
+    assert metrics["seconds"] > 0.15 and metrics["examples_per_second"] < 8 / 0.15
+    assert 0.15 / metrics["seconds"] - 0.01 < metrics["waiting_share"] <= 1
 
 
 @pytest.mark.parametrize(("batch", "accumulate"), [(1, 6), (2, 3), (3, 2)])
@@ -436,6 +473,35 @@ def test_number_formats() -> None:
         choose_precision("fp16", cpu)
     reached, source = peak_flops(cpu, Precision("fp32"))
     assert reached > 1e8 and "matrix product" in source
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100 PCIe"),
+        ("NVIDIA H100 NVL", "H100 NVL"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", ""),
+        ("NVIDIA GH200 480GB", "GH200"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA L40", "L40"),
+        ("NVIDIA A10G", "A10G"),
+        ("Tesla V100-SXM2-16GB", "V100 SXM2"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", ""),
+        ("NVIDIA GeForce RTX 3090 Ti", ""),
+        ("NVIDIA RTX A6000", "RTX A6000"),
+        ("NVIDIA RTX A1000", ""),
+        ("NVIDIA T400 4GB", ""),
+        ("Quadro T400", ""),
+        ("NVIDIA GB200", ""),
+    ],
+)
+def test_a_gpu_is_known_by_whole_words_of_its_name(name: str, known: str) -> None:
+    assert on_data_sheet(name) == known
 
 
 @pytest.mark.parametrize("rank", [8, 0])

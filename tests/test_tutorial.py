@@ -48,6 +48,7 @@ def bare(line: str) -> str:
 def test_the_tutorial_is_whole() -> None:
     commands = [command for step in steps() for command in step.commands]
     assert all(command[0] == "synth" for command in commands)
+    assert "Thirteen commands" in TUTORIAL.read_text("utf-8") and len(commands) == 13
     told = [" ".join(command[1:3]) for command in commands]
     order = [
         "catalog sample", "generate --catalog", "export run", "train warmup", "train describe", "train distill",

@@ -3,6 +3,7 @@
 # ruff: noqa: E402  what is imported below needs the extra
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -32,6 +33,7 @@ from synth.recommender.crops import open_image
 from synth.recommender.extras import quiet
 from synth.recommender.speakers import Processed
 from synth.recommender.writer import LocalWriter
+from synth.traces.store import RunStore
 from tests.support.fakes import Fake
 from tests.support.tiny_llava import World, make_world
 
@@ -475,6 +477,21 @@ def test_mistakes_with_the_gateway_are_one_line(server: Fake, pictures: list[Pat
     capped = GatewayWriter(options(server, max_usd=1e-9, prices=("gpt-4o-mini=1/1",)))
     with pytest.raises(SynthError, match="max-usd"):
         capped.write(questions(pictures), tmp_path / "capped")
+
+
+def test_a_cap_is_over_all_models_of_a_folder(server: Fake, tmp_path: Path) -> None:
+    spent: list[float] = []
+    cap = 1.0
+    for name in ("gpt-4o-mini", "gpt-4o"):
+        # 40 tokens of an answer and its field at 10,000 USD per million: 0.3 USD set aside, and less than that spent.
+        priced = options(server, max_usd=cap, prices=(f"{name}=0/10000",))
+        writer = GatewayWriter(replace(priced, llm=f"openai:{name}"))
+        with pytest.raises(SynthError, match="cap of") if spent else contextlib.nullcontext():
+            writer.write(questions()[: 2 if not spent else 4], tmp_path)
+        with contextlib.closing(RunStore(tmp_path / "calls" / "run.db", readonly=True)) as store:
+            spent.append(store.spent())
+        cap = 0.31 + spent[0]
+    assert 0 < spent[0] < spent[1] <= cap
 
 
 def test_the_offline_writer_knows_nothing(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ from synth.cli import (
 )
 from synth.errors import Exit, SynthError
 
+_ABOUT_PLACES = (
+    *(errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT),
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG),
+)
+"""What the disk refuses for a reason that the user can see to; anything else is a fault of the program."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -97,7 +103,7 @@ def main() -> None:
         sys.stderr.close()
         raise SystemExit(Exit.DONE) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in _ABOUT_PLACES:
             raise
         print(f"synth: {error.strerror}: {error.filename or 'while writing'}.", file=sys.stderr)
         raise SystemExit(Exit.BAD_INPUT) from None

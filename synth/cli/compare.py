@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.cli.values import by_commas, check_file
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def compare(
         Format | None, typer.Option(help="How the tables are written.", show_default="by --out's ending, or terminal")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where they are written, beside the screen.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Bars with intervals, as .png or .svg.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Bars with intervals: .png, .pdf or .svg.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of bootstrap and permutations.")] = 0,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress, and print nothing with --out.")
@@ -61,10 +62,12 @@ def compare(
     from synth.recommender.plot import check_plot, draw
     from synth.recommender.runs import write_whole
 
+    check_file(out)
+    check_file(plot, "--plot")
     if plot:
         check_plot(plot)
+    names = by_commas(metrics, "--metrics") if metrics is not None else None
     systems, queries = gather(runs)
-    names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
     with Bar(quiet=quiet) as bar:
         compared = compare_runs(systems, queries, names, against, seed, reporter(bar))
     for path in (out, plot):

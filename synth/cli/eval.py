@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli import compare, imagery, muse, side_by_side, zero_shot
+from synth.cli.values import by_commas, check_folder
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def recommend(
         raise SynthError("There is nothing to evaluate.", "Name runs, or data with --data.")
     if methods and not data:
         raise SynthError("--methods needs the conversations.", "Name their folder with --data.")
+    check_folder(out)
+    names = by_commas(methods, "--methods") if methods is not None else None
     from synth.cli.progress import Bar
     from synth.recommender.comparison import Asking, Comparison
     from synth.recommender.holdings import holdings, holdings_table
@@ -122,7 +125,6 @@ def recommend(
     for path in runs or []:
         comparison.add(*read_run(path), str(path))
     sets = [_read(folder, format, meta, images, seed, candidates) for folder in data or []]
-    names = [name.strip() for name in methods.split(",")] if methods else None
     with Bar(quiet=quiet) as bar:
         asking = Asking(split.value, candidates, k, others.value, text.value, seed, out, reporter(bar))
         for dataset in sets:
@@ -175,7 +177,7 @@ def _tables(results: list[Table], layout: Layout) -> list[TextTable]:
 
     if layout is Layout.DETAIL or not results:
         return [shown for table in results for shown in table.tables()]
-    return [LAYOUTS[layout.value](results)]
+    return [LAYOUTS[layout.value](results), *(table.by_place() for table in results)]
 
 
 def _write(out: Path, results: list[Table], shown: list[TextTable]) -> None:

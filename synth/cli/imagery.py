@@ -10,31 +10,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synth.cli.writers import WriterOptions, kept, open_writer, takes_writer
+from synth.cli import imagery_ask
+from synth.cli.imagery_forms import (
+    AsJson,
+    AsMarkdown,
+    Data,
+    OneDomain,
+    Quiet,
+    Seed,
+    print_found,
+    print_scores,
+    remarks,
+    task_of,
+)
+from synth.cli.values import by_commas, check_file, check_folder
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
-    from synth.analysis.statistics.table import Table
-    from synth.cli.progress import Bar
-    from synth.recommender.imagery.outputs import Task
     from synth.recommender.imagery.scoring import Score
-    from synth.recommender.retrieval import Report
 
 app = typer.Typer(no_args_is_help=True, help="Imagery as Inquiry: requests for books and music made through pictures.")
 
-Data = Annotated[Path, typer.Option(help="Folder with `books` and `music`, or with the files of one domain.")]
-OneDomain = Annotated[str | None, typer.Option("--domain", help="Only this one.", show_default="all")]
-Show = Annotated[
-    str, typer.Option(help="images; descriptions:FILE (or only ofa, llava, gpt4v); none (the words of the request).")
-]
-Pictures = Annotated[
-    Path | None, typer.Option(help="Folder of the pictures.", show_default="`images` in the domain's folder")
-]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many requests.")]
-Seed = Annotated[int, typer.Option(help="Of choices, where the requests have none.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON: one object a line.")]
-AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Outputs = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE…", help="MODEL__DOMAIN__MODALITY__TASK.jsonl.gz, or folders of them."),
@@ -49,11 +45,6 @@ class Rules(StrEnum):
     FIXED = "fixed"
 
 
-class TaskName(StrEnum):
-    TITLE = "title"
-    CHOICE = "choice"
-
-
 class Tasks(StrEnum):
     TITLE = "title"
     CHOICE = "choice"
@@ -66,6 +57,7 @@ def score(
     outputs: Outputs = None,
     files: MoreOutputs = None,
     mode: Annotated[Rules, typer.Option(help="The paper's rules to the letter, or mended ones.")] = Rules.ORIGINAL,
+    out: Annotated[Path | None, typer.Option(help="Folder for a run of each file, for `synth eval compare`.")] = None,
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
 ) -> None:
@@ -74,89 +66,30 @@ def score(
     Both sets of rules are in docs/imagery.md.
     """
     _one_form(as_json, as_markdown)
+    check_folder(out)
     from synth.recommender.imagery.scoring import Scorer
+    from synth.recommender.runs import write_run
 
     scorer = Scorer(data)
-    scores = []
+    scores: list[Score] = []
     for path in _outputs(outputs, files):
         found = scorer.score(path, mode.value)
+        if out and found.output.name in {one.output.name for one in scores}:
+            raise SynthError(f"Two files are named {path.name}: one run would replace the other.", "Rename one.")
         scores.append(found)
-        _remarks(found)
+        remarks(found)
+        if out:
+            write_run(out / found.output.name, *scorer.run(found))
         if as_json:
             print(json.dumps(found.json(), ensure_ascii=False), flush=True)
     if not as_json:
         from synth.recommender.imagery.tables import score_table
 
-        _print([score_table(scores)], as_markdown)
+        print_found([score_table(scores)], as_markdown)
 
 
-@app.command()
-@takes_writer
-def run(
-    data: Data,
-    task: Annotated[TaskName, typer.Option(help="title: list 20; choice: pick one of five.")],
-    show: Show,
-    out: Annotated[Path, typer.Option(help="Folder for answers, outputs and runs. The same command goes on.")],
-    writer: WriterOptions,
-    domain: OneDomain = None,
-    coi: Annotated[bool, typer.Option("--coi", help="With chain-of-imagery.")] = False,
-    images: Pictures = None,
-    limit: Limit = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Ask a model, and score what it says.
-
-    Writes MODEL__DOMAIN__MODALITY__TASK.jsonl.gz for `score`, and a folder of that name for `synth eval compare`.
-    """
-    from synth.cli.progress import Bar
-    from synth.recommender.extras import require
-    from synth.recommender.imagery.asking import put, shown
-    from synth.recommender.imagery.data import domains
-
-    require("eval", "rapidfuzz")
-    # All that can be wrong with the data is, before a model is loaded or paid.
-    chosen = [(one, shown(one, show, images)) for one in domains(data, domain)]
-    scores: list[Score] = []
-    with Bar(quiet=quiet) as bar, kept():
-        opened = open_writer(writer, bar, quiet=quiet)
-        kind = _task(task.value)
-        for one, given in chosen:
-            done = put(one, kind, opened, given, out, coi=coi, seed=seed, limit=limit, progress=bar)
-            scores += done.scores
-    for found in scores[::2]:
-        _remarks(found)
-    _print_scores(scores, as_json)
-
-
-@app.command()
-@takes_writer
-def describe(
-    data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for DOMAIN/descriptions_MODEL.jsonl. The same command goes on.")],
-    writer: WriterOptions,
-    domain: OneDomain = None,
-    images: Pictures = None,
-    limit: Limit = None,
-    quiet: Quiet = False,
-) -> None:
-    """Have a model describe the pictures, at most four a request, for `--show descriptions:FILE`."""
-    from synth.cli.progress import Bar
-    from synth.recommender.imagery.asking import pictures_of
-    from synth.recommender.imagery.data import domains
-    from synth.recommender.imagery.describing import describe as describe_pictures
-
-    chosen = domains(data, domain)
-    for one in chosen:
-        pictures_of(one, images)
-    lines = []
-    with Bar(quiet=quiet) as bar, kept():
-        opened = open_writer(writer, bar, quiet=quiet)
-        for one in chosen:
-            path, requests, pictures = describe_pictures(one, opened, out, images, limit=limit, progress=bar)
-            lines.append(f"{path}: {pictures:,} pictures of {requests:,} requests")
-    print("\n".join(lines))
+app.command()(imagery_ask.run)
+app.command()(imagery_ask.describe)
 
 
 @app.command()
@@ -183,6 +116,7 @@ def retrieve(
 ) -> None:
     """Retrieval baselines: the request and its descriptions as the query."""
     _one_form(as_json, as_markdown)
+    from synth.cli.eval import reporter
     from synth.cli.progress import Bar
     from synth.recommender.extras import require
     from synth.recommender.imagery.asking import shown, ways
@@ -190,10 +124,11 @@ def retrieve(
     from synth.recommender.imagery.retrieving import retrieve as retrieve_all
 
     require("eval", "rapidfuzz")
-    names = [name.strip() for name in methods.split(",") if name.strip()]
+    names = by_commas(methods, "--methods")
+    check_folder(out)
     if show and "images" in show:
         raise SynthError("A retriever of texts sees no pictures.", "Use --show descriptions:FILE or none.")
-    kinds = [_task(one) for one in ("choice", "title") if task.value in (one, "both")]
+    kinds = [task_of(one) for one in ("choice", "title") if task.value in (one, "both")]
     scores: list[Score] = []
     ties = []
     with Bar(quiet=quiet) as bar:
@@ -201,13 +136,13 @@ def retrieve(
             given = [shown(one, wanted, None) for wanted in show or ways(one)]
             for kind in kinds:
                 for name in names:
-                    for found in retrieve_all(one, name, kind, given, out, seed=seed, report=_reporter(bar)):
+                    for found in retrieve_all(one, name, kind, given, out, seed=seed, report=reporter(bar)):
                         scores += [found.original, found.score]
                         if found.tied:
                             output = found.score.output
                             ties.append(f"{output.model}, {output.modality}, {one.name}: {found.tied:,}")
     if as_json:
-        _print_scores(scores, as_json)
+        print_scores(scores, as_json)
         return
     from synth.recommender.imagery.tables import generation_table, rows_of, selection_table
 
@@ -215,9 +150,11 @@ def retrieve(
     rows = rows_of((one for one in scores if one.output.task == "rec_title" or one.mode == "original"), paper)
     rows = [row for row in rows if row.domain in {one.output.domain for one in scores}]
     tables = [
-        make(rows) for kind, make in (("choice", selection_table), ("title", generation_table)) if _task(kind) in kinds
+        make(rows)
+        for kind, make in (("choice", selection_table), ("title", generation_table))
+        if task_of(kind) in kinds
     ]
-    _print(tables, as_markdown)
+    print_found(tables, as_markdown)
     if ties:
         print(f"Requests whose likest choices are tied, one of them taken at random: {'; '.join(ties)}.")
 
@@ -233,15 +170,19 @@ def tables(
     as_markdown: AsMarkdown = False,
 ) -> None:
     """Tables 1 to 4 and Fig. 3: the data, titles, choices, chain-of-imagery, and figures along the descriptions."""
+    check_file(plot, "--plot")
     from synth.recommender.imagery import tables as layouts
     from synth.recommender.imagery.data import domains
     from synth.recommender.imagery.scoring import Scorer
+    from synth.recommender.plot import check_plot
 
+    if plot:
+        check_plot(plot)
     scorer = Scorer(data)
     scores = [scorer.score(path, mode.value) for path in _outputs(outputs, files, needed=not paper)]
     rows = layouts.rows_of(scores, paper)
     makers = (layouts.generation_table, layouts.selection_table, layouts.coi_table, layouts.figure_table)
-    _print([layouts.data_table(domains(data)), *(make(rows) for make in makers)], as_markdown)
+    print_found([layouts.data_table(domains(data)), *(make(rows) for make in makers)], as_markdown)
     if plot:
         from synth.recommender.imagery.figure import draw
 
@@ -259,55 +200,6 @@ def _outputs(named: list[Path] | None, more: list[Path] | None, *, needed: bool 
     return found
 
 
-def _remarks(score: Score) -> None:
-    name = score.output.path.name
-    if score.unknown:
-        print(
-            f"{name}: {score.unknown:,} answers are to requests that the data have not; passed over.", file=sys.stderr
-        )
-    if score.repeated:
-        print(f"{name}: {score.repeated:,} answers are replaced by later ones to the same requests.", file=sys.stderr)
-    if score.missing:
-        print(f"{name}: {score.missing:,} requests have no answer; they count as wrong.", file=sys.stderr)
-
-
-def _task(name: str) -> Task:
-    return "rec_title" if name == "title" else "rec_choice"
-
-
-def _reporter(bar: Bar) -> Report:
-    stages: list[str] = []
-
-    def report(name: str, done: int, total: int) -> None:
-        if not stages or stages[-1] != name:
-            stages.append(name)
-            bar.stage(name, total)
-        bar.advance(done)
-
-    return report
-
-
 def _one_form(as_json: bool, as_markdown: bool) -> None:
     if as_json and as_markdown:
         raise SynthError("--json and --markdown exclude each other.", "Choose one.")
-
-
-def _print_scores(scores: list[Score], as_json: bool) -> None:
-    if as_json:
-        for one in scores:
-            print(json.dumps(one.json(), ensure_ascii=False))
-        return
-    from synth.recommender.imagery.tables import score_table
-
-    _print([score_table(scores)], as_markdown=False)
-
-
-def _print(shown: list[Table], as_markdown: bool) -> None:
-    if as_markdown:
-        from synth.analysis.statistics.table import markdown
-
-        print("\n".join(markdown(table) for table in shown), end="")
-        return
-    from synth.recommender.table import print_tables
-
-    print_tables(shown)

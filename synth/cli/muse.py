@@ -8,16 +8,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from synth.cli.muse_systems import System, name_of, resolve
 from synth.cli.train_data import Quiet, one_of
-from synth.cli.writers import WriterOptions, kept, open_writer, takes_writer
+from synth.cli.values import check_folder
+from synth.cli.writers import Part, WriterOptions, kept, open_writer, rehearse, takes_writer
 from synth.errors import SynthError
+from synth.recommender.asking import ANSWERS
 
 if TYPE_CHECKING:
     from synth.cli.progress import Bar
+    from synth.recommender.asking import Asked
     from synth.recommender.compared import Compared
     from synth.recommender.muse.data import Division, MuseData
     from synth.recommender.muse.prompts import Task
@@ -78,7 +82,8 @@ def evaluate(
     catalog: Catalog = None,
     pictures: Shown = 3,
     against: Annotated[
-        str | None, typer.Option(metavar="SYSTEM", help="Which the others are tested against.", show_default="the last")
+        str | None,
+        typer.Option(metavar="SYSTEM", help="Of --methods, tested against all others.", show_default="the last"),
     ] = None,
     seed: Split = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -92,9 +97,11 @@ def evaluate(
     one_of(task, "--task", ("recommend", "respond", "both"))
     if as_json and as_markdown:
         raise SynthError("--json and --markdown exclude each other.", "Choose one.")
+    check_folder(out)
     from synth.cli.progress import Bar
     from synth.recommender.extras import require
     from synth.recommender.muse.data import read_muse
+    from synth.recommender.muse.prompts import TASKS
 
     # Before anything is paid: the tables at the end need them.
     require("eval", "ir_measures", "scipy", *(() if task == "recommend" else ("sacrebleu", "rouge_score")))
@@ -106,9 +113,14 @@ def evaluate(
         work = _Evaluation(data, data.divide(convs, test, seed), out, pictures, tuple(encoder or data.encoders), bar)
         for reason, number in data.left_out.items():
             bar.note(f"{number:,} left out: {reason}.")
-        for name in names:
-            work.add(name, task, writer, quiet)
-        results = work.compare(against, seed)
+        tasks: tuple[Task, ...] = TASKS if task == "both" else (task,)  # type: ignore[assignment]
+        systems = resolve(names, tasks, data, work.asked, writer, bar, quiet=quiet)
+        base = name_of(systems, against)
+        if writer.dry_run:
+            work.rehearse(systems)
+        for system in systems:
+            work.add(system, writer, quiet)
+        results = work.compare(base, seed)
     _write(out, results)
     if as_json:
         print(json.dumps([result.json() for result in results], indent=2, ensure_ascii=False))
@@ -132,59 +144,64 @@ class _Evaluation:
         self._finders: dict[tuple[str, ...], Finder] = {}
         self._facts = {"data": data.name, "split": "test", "generator": data.generator, "encoders": list(encoders)}
 
-    def add(self, name: str, task: str, options: WriterOptions, quiet: bool) -> None:
-        """Asks one system.
+    def rehearse(self, systems: Sequence[System]) -> NoReturn:
+        """`--dry-run`: what all models of the gateway would cost."""
+        parts = [
+            Part(system.writer, self._questions_for(which, self.pictures), self.out / ANSWERS)
+            for system in systems
+            if system.writer
+            for which in system.tasks
+        ]
+        rehearse(parts, self.bar)
 
-        Raises:
-            SynthError: there is none of that name, it is for the other task, or it has learnt what it is asked.
-        """
-        from synth.recommender.muse.prompts import TASKS
-        from synth.recommender.muse.querying import RETRIEVERS, RULES, asks
+    def add(self, system: System, options: WriterOptions, quiet: bool) -> None:
+        """Asks one system."""
+        if system.kind in ("rule", "retriever"):
+            from synth.recommender.muse.querying import asks
 
-        retriever = name.partition("=")[0] in RETRIEVERS
-        if retriever or name in RULES:
-            if task == "respond":
-                raise SynthError(f"{name} writes no response.", "Name models with --methods for --task respond.")
-            rule = "context" if retriever else name
-            finder = self.finder((name,) if retriever else tuple(self.encoders))
-            self._recall(name, asks(rule, self.asked["recommend"]), finder, {"family": "retrieval"})
+            retriever = system.kind == "retriever"
+            queries = asks("context" if retriever else system.name, self.asked["recommend"])
+            finder = self.finder((system.name,) if retriever else tuple(self.encoders))
+            self._recall(system.name, queries, finder, {"family": "retrieval"})
             return
-        from synth.recommender.muse.prompts import ask
-
-        tuned = _tuned(name, options)
-        writer = tuned.writer if tuned else open_writer(replace(options, model=name), self.bar, quiet=quiet)
-        tasks: tuple[Task, ...] = TASKS if task == "both" else (task,)  # type: ignore[assignment]
+        if "recommend" in system.tasks:
+            self.finder(tuple(self.encoders))  # What is wrong with the index is, before anything is paid.
+        tuned = _open_tuned(system, options) if system.kind == "tuned" else None
+        # What is said of servers is for models of the gateway.
+        own = replace(options, model=system.given, base_url=None)
+        writer = tuned.writer if tuned else system.writer or open_writer(own, self.bar, quiet=quiet)
+        # Of a writer in this process it is known beforehand whether it takes pictures.
+        speaker = getattr(writer, "speaker", None)
+        pictures = self.pictures if speaker is None or speaker.sees else 0
+        if pictures < self.pictures:
+            self.bar.note(f"{system.name} takes no pictures; it is asked without.")
+        facts: dict[str, Any] = {"family": "zero-shot", "pictures": pictures}
         if tuned:
-            own = tuned.card["task"]
-            if own not in tasks:
-                raise SynthError(f"{name} was tuned for --task {own}.", f"Evaluate it with --task {own}.")
-            tasks = (own,)
-            tuned.check(self.data, {moment.conversation for moment in self.asked[own]})
-        for which in tasks:
+            facts = {"family": "tuned", "trained": [tuned.card["data"]], "pictures": tuned.card["pictures"]}
+        for which in system.tasks:
             moments = self.asked[which]
             if tuned:
                 questions = [tuned.reading.ask(moment, self.data) for moment in moments]
             else:
-                questions = [ask(which, moment, self.data, self.pictures) for moment in moments]
-            answers = writer.write(questions, self.out / "answers" / _file_name(writer.name), self.bar)
+                questions = self._questions_for(which, pictures)
+            answers = writer.write(questions, self.out / ANSWERS, self.bar)
             said = {moment.id: answers.get(asked.id, "") for moment, asked in zip(moments, questions, strict=True)}
-            facts: dict[str, Any] = {"family": "tuned" if tuned else "zero-shot", "pictures": self.pictures}
-            if tuned:
-                facts |= {"trained": [tuned.card["data"]], "pictures": tuned.card["pictures"]}
-            self._keep(which, writer.name, said, facts)
+            self._keep(which, system.name, said, facts)
+
+    def _questions_for(self, task: Task, pictures: int) -> list[Asked]:
+        from synth.recommender.muse.prompts import ask
+
+        return [ask(task, moment, self.data, pictures) for moment in self.asked[task]]
 
     def compare(self, against: str | None, seed: int) -> list[Compared]:
         """A comparison for each task that some system was asked.
 
-        Raises:
-            SynthError: `against` is none of the systems.
+        Args:
+            against: a system's name; a task that it was not asked is tested against its last.
         """
         from synth.cli.eval import reporter
         from synth.recommender.compare import compare
 
-        known = [name for runs in self.runs.values() for name in runs]
-        if against is not None and against not in known:
-            raise SynthError(f"There is no system {against!r} to compare with.", f"There are: {', '.join(known)}.")
         results = []
         for task, runs in self.runs.items():
             asked = self._questions(task)
@@ -227,27 +244,17 @@ class _Evaluation:
         self._write("recommend", run)
 
     def _write(self, task: str, run: RunFile) -> None:
-        from synth.recommender.runs import write_run
+        from synth.recommender.runs import folder_name, write_run
 
-        runs = self.runs.setdefault(task, {})
-        if run.name in runs:
-            raise SynthError(f"Two systems are named {run.name}.", "Give their folders different names.")
-        runs[run.name] = run
-        write_run(self.out / task / _file_name(run.name), run, self._questions(task))
+        self.runs.setdefault(task, {})[run.name] = run
+        write_run(self.out / task / folder_name(run.name), run, self._questions(task))
 
 
-def _tuned(name: str, options: WriterOptions) -> Tuned | None:
-    """What `synth train muse` made, opened; None for any other name."""
-    folder = Path(name)
-    if not any((folder / place / "synth.json").is_file() for place in (".", "best")):
-        return None
-    from synth.recommender.extras import require_train
-
-    require_train()
+def _open_tuned(system: System, options: WriterOptions) -> Tuned:
     from synth.recommender.muse.tuned import open_tuned
 
     kind: Any = options.precision
-    return open_tuned(folder, kind, options.device, options.quantise, options.batch)  # type: ignore[arg-type]
+    return open_tuned(Path(system.given), kind, options.device, options.quantise, options.batch)  # type: ignore[arg-type]
 
 
 def _write(out: Path, results: Sequence[Compared]) -> None:
@@ -262,7 +269,3 @@ def _markdown(results: Sequence[Compared]) -> str:
     from synth.analysis.statistics.table import markdown
 
     return "\n".join(markdown(table) for result in results for table in result.tables())
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name).strip(".") or "run"

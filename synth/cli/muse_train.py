@@ -96,6 +96,7 @@ def muse(
     from synth.cli.progress import Bar
     from synth.recommender.adapters import Lora
     from synth.recommender.muse.data import read_muse
+    from synth.recommender.muse.learnt import Learnt
     from synth.recommender.muse.tuned import BASE
     from synth.recommender.muse.tuning import MuseSettings, Reading, Tuning
     from synth.recommender.muse.warming import Warming, make_tiny
@@ -111,6 +112,7 @@ def muse(
         raise SynthError("--convs 0 leaves nothing to learn from.", "Give --convs 200, or fewer.")
     data = read_muse(run, catalog)
     division = data.divide(convs, test, seed)
+    split = f"--convs {convs} --seed {seed}" + (f" --test {test}" if test else "")
     quiet = quiet or not is_first()
     with Bar(quiet=quiet) as bar:
         try:
@@ -119,8 +121,12 @@ def muse(
                 warming = Warming(seed, device=device)
                 count = min(len(reads), warming.talks)
                 bar.note(f"a tiny model reads {count:,} conversations, none of which is tested on")
-                model = str(make_tiny(data, reads, division.valid, out / BASE, warming, bar))
+                model = str(make_tiny(data, reads, division.valid, out / BASE, split, warming, bar))
             named = str(model)
+            learnt = Learnt.of(data, (*division.train, *division.valid), split)
+            base = Learnt.read(Path(named))
+            if base:
+                learnt = Learnt(learnt.conversations | base.conversations, split)
             stage = MuseSettings(
                 task,  # type: ignore[arg-type]
                 str(Path(named).resolve()) if Path(named).is_dir() else named,
@@ -145,10 +151,7 @@ def muse(
                     "data": data.name,
                     "generator": data.generator,
                     "fingerprint": data.fingerprint,
-                    "conversations": list(division.train),
-                    "chosen_by": list(division.valid),
-                    "convs": convs,
-                    "split_seed": seed,
+                    "learnt": learnt.json(),
                     "metric": metric,
                 },
                 seed=seed,
@@ -162,9 +165,8 @@ def muse(
             print(f"epoch {entry['epoch']}: {told}")
         print_speed(trained)
         print(f"Checkpoint: {trained.best}")
-        more = f" --convs {convs} --seed {seed}" + (f" --test {test}" if test else "")
         arms = f"last-turn,bm25,{model},{out}" if task == "recommend" else f"{model},{out}"
-        print(f"Next: synth eval muse {run} --task {task} --methods {arms}{more} --out {out}-eval")
+        print(f"Next: synth eval muse {run} --task {task} --methods {arms} {split} --out {out}-eval")
 
 
 def _judge(data: MuseData, valid: list[Moment], encoders: tuple[str, ...], out: Path, bar: Bar) -> Judge:

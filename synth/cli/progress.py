@@ -31,7 +31,7 @@ class _Cost(ProgressColumn):
 
 
 class Bar(Progress):
-    """Shows stages on a terminal as bars, otherwise as a line now and then; tells the log as well."""
+    """Shows stages on a terminal as bars, otherwise as a line now and then; notes on both. Tells the log as well."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__()
@@ -46,7 +46,6 @@ class Bar(Progress):
             console=console,
             disable=quiet or not console.is_terminal,
         )
-        self._plain = not quiet and not console.is_terminal
         self._console = console
         self._task: Any = None
 
@@ -76,5 +75,11 @@ class Bar(Progress):
 
     def note(self, text: str) -> None:
         super().note(text)
-        if self._plain:
-            self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False)
+
+    def _line(self, text: str) -> None:
+        # On a terminal the bar says it.
+        if self._console.is_terminal:
+            super().note(text)
+        else:
+            self.note(text)

@@ -46,13 +46,14 @@ def recommend(
 
     require_train()
     from synth.cli.train_run import load_model, open_pictures
-    from synth.recommender.adapters import find, read_card
+    from synth.recommender.adapters import check_base, find, read_card
     from synth.recommender.recommend import DISTILLED, load_recommender
 
     card = read_card(checkpoint, "recommend")
     dataset = open_data(data, meta, images)
     example = _example(said, _chosen(dataset, said, candidates, retriever, k))
     architecture = load_model(model, precision, device, quantise, tower=False)
+    check_base(card, architecture, checkpoint)
     shown = [dataset.items[item] for item in example.candidates]
     looks = card["prompt"]["show"] == "features"
     cache = str(features or card["features"]) if looks else ""

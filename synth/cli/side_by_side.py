@@ -7,8 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
-from synth.cli.train_data import Data, Device, Images, Meta, Model, Precision, Quantise, Quiet, one_of, open_data
+from synth.cli.train_data import (
+    Candidates,
+    Data,
+    Device,
+    Images,
+    Meta,
+    Model,
+    Nearest,
+    Others,
+    Precision,
+    Quantise,
+    Quiet,
+    one_of,
+    open_data,
+)  # fmt: skip
 from synth.cli.train_options import Batch, Seed
+from synth.cli.values import by_commas, check_file, check_folder
 from synth.errors import SynthError
 
 
@@ -21,6 +36,9 @@ def trained(
     features: Annotated[
         Path | None, typer.Option(help="What `synth train features` made of this data's pictures.")
     ] = None,
+    candidates: Candidates = "delivered",
+    k: Nearest = 10,
+    others: Others = "out",
     meta: Meta = None,
     images: Images = None,
     name: Annotated[str, typer.Option(help="Of the system in tables.")] = "LaViC",
@@ -39,14 +57,16 @@ def trained(
     Examples without the titles of all candidates are left out, and their number is said.
     """
     one_of(split, "--split", ("train", "valid", "test"))
+    one_of(others, "--others", ("out", "kept"))
     one_of(precision, "--precision", ("auto", "bf16", "fp16", "fp32"))
     one_of(quantise, "--quantise", ("4bit",))
+    check_folder(out)
     from synth.recommender.extras import require_train
 
     require_train()
     from synth.cli.progress import Bar
     from synth.cli.train_run import load_model, open_pictures
-    from synth.recommender.adapters import find, read_card
+    from synth.recommender.adapters import check_base, find, read_card
     from synth.recommender.comparison import Asking, asked_examples, check_split
     from synth.recommender.recommend import DISTILLED, load_recommender
     from synth.recommender.transfer import answer, facts_of, with_metadata
@@ -54,7 +74,7 @@ def trained(
     card = read_card(checkpoint, "recommend")
     learnt = trained_on or _trained_on(checkpoint)
     part: Any = split
-    dataset = open_data(data, meta, images, seed)
+    dataset = open_data(data, meta, images, seed, candidates)
     check_split(dataset, part)
     show = card["prompt"]["show"]
     if show == "features" and features is None:
@@ -62,16 +82,19 @@ def trained(
             "This model looks at pictures, and those of other data have other features.",
             f"Make them: synth train features --data {data} --model {model} --out features; then --features features.",
         )
-    examples, coverage = with_metadata(dataset, asked_examples(dataset, Asking(part, seed=seed)), show)
+    asking = Asking(part, candidates, k, others, seed=seed)  # type: ignore[arg-type]
+    examples, coverage = with_metadata(dataset, asked_examples(dataset, asking, out / "embeddings.db"), show)
     with Bar(quiet=quiet) as bar:
         architecture = load_model(model, precision, device, quantise, tower=False)
+        check_base(card, architecture, checkpoint)
         distilled = find(checkpoint) / DISTILLED if card["distilled"] else None
         shown = [dataset.items[item] for item in sorted({i for one in examples for i in one.candidates})]
         cache = str(features) if show == "features" else ""
         pictures, said = open_pictures(architecture, shown, cache, distilled, card["layer"], card["pooling"])
         bar.note(f"{coverage['with_titles']:,} of {coverage['examples']:,} examples have all titles. {said}")
         recommender = load_recommender(architecture, checkpoint, dataset.items, pictures)
-        facts = facts_of(dataset, part, learnt, show=show, seed=seed, coverage=coverage)
+        lists = {"candidates": candidates, "others": others}
+        facts = facts_of(dataset, part, learnt, show=show, seed=seed, coverage=coverage, **lists)
         answer(recommender, examples, name, facts, out, batch, bar)
     if not quiet:
         print(f"{coverage['with_titles']:,} of {coverage['examples']:,} examples have the titles of all candidates.")
@@ -117,9 +140,10 @@ def report(
     from synth.recommender.side_by_side import report as make
     from synth.recommender.table import print_tables
 
+    check_file(out)
+    names = by_commas(metrics, "--metrics") if metrics is not None else None
     part: Any = split
     sets = [open_data(folder, meta, None, seed) for folder in data or []]
-    names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
     tables = make(runs, names, seed)
     if sets:
         tables.insert(0, holdings_table([holdings(one, part) for one in sets if one.examples.get(part)]))

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth.cli.train_data import Device, Images, Meta, Model, Precision, Quantise, Quiet, one_of, open_data
+from synth.cli.train_data import (
+    Candidates,
+    Device,
+    Images,
+    Meta,
+    Model,
+    Nearest,
+    Others,
+    Precision,
+    Quantise,
+    Quiet,
+    one_of,
+    open_data,
+)  # fmt: skip
 from synth.cli.train_options import (
     Accumulate,
     Alpha,
@@ -74,6 +87,9 @@ def ablations(
     ] = None,
     meta: Meta = None,
     images: Images = None,
+    candidates: Candidates = "delivered",
+    k: Nearest = 10,
+    others: Others = "out",
     metric: Annotated[str, typer.Option(help="Picks the best epoch on the validation split: hr1 or mrr.")] = "hr1",
     max_length: Annotated[int, typer.Option(min=1, help="Tokens of words; pictures come on top.")] = 2048,
     epochs: Epochs = 5,
@@ -107,6 +123,7 @@ def ablations(
     check_options(precision, quantise, schedule)
     one_of(labels, "--labels", ("letters", "tokens", "text"))
     one_of(metric, "--metric", ("hr1", "mrr"))
+    one_of(others, "--others", ("out", "kept"))
     from synth.recommender.extras import require, require_train
 
     require_train()
@@ -115,6 +132,7 @@ def ablations(
     from synth.recommender.ablation import run_study
     from synth.recommender.adapters import Lora
     from synth.recommender.answering import PromptSettings
+    from synth.recommender.candidates import listed
     from synth.recommender.variants import Study
 
     chosen = _chosen(arms)
@@ -125,8 +143,9 @@ def ablations(
         save_minutes=save_minutes, trackers=trackers_of(tracker),
     )  # fmt: skip
     prompt: Any = {"labels": labels or own_labels(model), "max_length": max_length, "end_token": end_token}
+    read = [with_descriptions(open_data(place, meta, images, seed, candidates), descriptions) for place in data]
     study = Study(
-        tuple(with_descriptions(open_data(folder, meta, images, seed), descriptions) for folder in data),
+        tuple(listed(dataset, candidates, k, out / "embeddings.db") for dataset in read),
         settings,
         features,
         distilled,
@@ -135,6 +154,8 @@ def ablations(
         metric,  # type: ignore[arg-type]
         evaluation_batch,
         combined,
+        candidates=candidates,
+        others=others,  # type: ignore[arg-type]
     )
     study.check(chosen)
     quiet = quiet or not is_first()

@@ -29,8 +29,12 @@ def own_labels(model: str) -> str:
 def open_pictures(
     architecture: Architecture, items: Iterable[Item], cache: str, distilled: Path | None, layer: int, pooling: str
 ) -> tuple[Any, str]:
-    """The items' cached features, and a line on what there is."""
-    from synth.recommender.adapters import fingerprint
+    """The items' cached features, and a line on what there is.
+
+    Raises:
+        SynthError: `distilled` is no checkpoint of stage 1 or one of another model, or there are no such features.
+    """
+    from synth.recommender.adapters import check_base, fingerprint, read_card
     from synth.recommender.answering import Pictures
     from synth.recommender.feature_key import key_of
     from synth.recommender.features import FeatureCache
@@ -38,6 +42,8 @@ def open_pictures(
 
     if not cache:
         return Pictures(None, {}), "No pictures are looked at."
+    if distilled:
+        check_base(read_card(distilled, "distill"), architecture, distilled)
     adapter = fingerprint(distilled) if distilled else ""
     key = key_of(architecture, adapter=adapter, layer=layer, pooling=pooling)  # type: ignore[arg-type]
     opened = FeatureCache.open(Path(cache), key)
@@ -54,15 +60,15 @@ def named_items(dataset: Dataset) -> list[Item]:
     return [dataset.items[item] for item in sorted(named)]
 
 
-def with_descriptions(dataset: Dataset, path: Path | None) -> Dataset:
-    """The data with the descriptions of a file in the place of those in the metadata."""
+def with_descriptions(dataset: Dataset, path: Path | None, model: str | None = None) -> Dataset:
+    """The data with the descriptions of a file, or those of one model in it, in the place of the metadata's."""
     if path is None:
         return dataset
     from dataclasses import replace
 
     from synth.recommender.describe import read_descriptions
 
-    found = read_descriptions(path)
+    found = read_descriptions(path, model)
     items = {key: replace(item, descriptions=found.get(key, {})) for key, item in dataset.items.items()}
     return replace(dataset, items=items)
 
@@ -77,12 +83,20 @@ def load_model(model: str, precision: str, device: str, quantise: str | None, *,
     """The model on this process' device."""
     from synth.recommender.architecture import load
 
-    if device == "auto":
-        from accelerate import PartialState
+    return load(model, precision, own_device(device), quantise, tower=tower)  # type: ignore[arg-type]
 
-        state = PartialState()
-        device = str(state.device) if state.num_processes > 1 else "auto"
-    return load(model, precision, device, quantise, tower=tower)  # type: ignore[arg-type]
+
+def own_device(device: str) -> str:
+    """With `auto` the device that `accelerate launch` gave this of several processes, where it is not the usual one."""
+    if device != "auto":
+        return device
+    from accelerate import PartialState
+
+    from synth.recommender.devices import pick_device
+
+    state = PartialState()
+    alone = state.num_processes == 1 or state.device == pick_device("auto")
+    return "auto" if alone else str(state.device)
 
 
 def tell_memory(
@@ -100,6 +114,7 @@ def tell_memory(
     from synth.recommender.footprint import footprint
     from synth.recommender.memory import Estimate, available, check_fits, gigabytes
 
+    device = own_device(device)
     where = pick_device(device)
     needed = footprint(model, precision, device, quantise, part, lora, **step)  # type: ignore[arg-type]
     check_fits(Estimate(needed.weights, needed.trained), where, f"Training {model}")
@@ -130,7 +145,7 @@ def print_speed(trained: Trained) -> None:
     metrics = trained.metrics
     print(
         f"{metrics['examples_per_second']:,.2f} examples/s, {metrics['tokens_per_second']:,.0f} tokens/s, "
-        f"MFU {metrics['mfu']:.1%} of {metrics['mfu_against']}, "
+        f"MFU {metrics['mfu']:.1%} of {metrics['mfu_against']}, {metrics['waiting_share']:.1%} of it waiting for data, "
         f"peak memory {metrics['peak_memory_bytes'] / 1e9:.2f} GB, {metrics['precision']}, "
         f"{metrics['processes']} process{'es' if metrics['processes'] > 1 else ''} on {metrics['device']}"
     )

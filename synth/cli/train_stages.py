@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth.cli.train_data import Data, Device, Images, Meta, Model, Precision, Quantise, Quiet, one_of, open_data
+from synth.cli.train_data import (
+    Candidates,
+    Data,
+    Device,
+    Images,
+    Meta,
+    Model,
+    Nearest,
+    Others,
+    Precision,
+    Quantise,
+    Quiet,
+    one_of,
+    open_data,
+)  # fmt: skip
 from synth.cli.train_options import (
     Accumulate,
     Alpha,
@@ -53,7 +67,6 @@ if TYPE_CHECKING:
     from synth.cli.progress import Bar
     from synth.recommender.method import Method, Trained, TrainSettings
 
-
 _PROMPT = 128
 """Tokens before a description: instruction and title."""
 
@@ -65,7 +78,6 @@ class _Loop:
     settings: TrainSettings
     out: Path
     grid: bool
-    quiet: bool
 
     def run(self, method: Method, bar: Bar) -> Trained:
         from synth.recommender.grid import search
@@ -76,7 +88,7 @@ class _Loop:
                 return search(method, self.settings, self.out, progress=bar)[0]
             return train(method, self.settings, self.out, bar)
         except KeyboardInterrupt:
-            _stopped(self.out)
+            raise SynthError("Stopped.", f"The same command goes on from {self.out}.", Exit.INTERRUPTED) from None
 
 
 def distill(
@@ -131,9 +143,7 @@ def distill(
         save_minutes=save_minutes, trackers=trackers_of(tracker),
     )  # fmt: skip
     dataset = with_descriptions(open_data(data, meta, images, seed), descriptions)
-    found, without = described_images(dataset.items)
-    check_described(found)
-    train_on, valid = hold_out(found, held_out, seed)
+    check_described(described_images(dataset.items)[0])
     quiet = quiet or not is_first()
     stage = DistillSettings(Lora(rank, alpha, dropout), max_tokens, end_token, batch, workers)
     with Bar(quiet=quiet) as bar:
@@ -142,11 +152,17 @@ def distill(
             pictures=1, checkpointing=gradient_checkpointing,
         )  # fmt: skip
         architecture = load_model(model, precision, device, quantise, tower=True)
+        # Only now is it known which of a file's descriptions are this model's own.
+        dataset = with_descriptions(dataset, descriptions, architecture.fingerprint)
+        found, without = described_images(dataset.items)
+        check_described(found)
+        train_on, valid = hold_out(found, held_out, seed)
         bar.note(f"{len(train_on):,} pictures to learn from, {len(valid):,} held out; {without:,} have no description.")
-        trained = _Loop(settings, out, grid, quiet).run(Distill(architecture, train_on, valid, stage, seed=seed), bar)
+        trained = _Loop(settings, out, grid).run(Distill(architecture, train_on, valid, stage, seed=seed), bar)
     if not quiet:
         for entry in trained.metrics["history"]:
-            print(f"epoch {entry['epoch']}: perplexity {entry.get('perplexity', float('nan')):.3f}")
+            said = f"perplexity {entry['perplexity']:.3f}" if "perplexity" in entry else "nothing held out"
+            print(f"epoch {entry['epoch']}: {said}")
         print_speed(trained)
         print(f"Checkpoint: {trained.best}")
         print(f"Next: synth train features --data {data} --model {model} --adapter {trained.out} --out features")
@@ -174,10 +190,16 @@ def recommend(
     images: Images = None,
     metric: Annotated[str, typer.Option(help="Picks the best epoch on the validation split: hr1 or mrr.")] = "hr1",
     max_length: Annotated[int, typer.Option(min=1, help="Tokens; the conversation is cut to fit.")] = 2048,
+    candidates: Candidates = "delivered",
+    k: Nearest = 10,
+    others: Others = "out",
     name: Annotated[str, typer.Option(help="Of the system in tables.")] = "LaViC",
     test: Annotated[bool, typer.Option("--test/--no-test", help="Answer the test split at the end.")] = True,
     epochs: Epochs = 5,
     batch: Batch = 1,
+    evaluation_batch: Annotated[
+        int | None, typer.Option(min=1, help="Examples answered at once.", show_default="as --batch")
+    ] = None,
     accumulate: Accumulate = 1,
     lr: Rate = 5e-5,
     weight_decay: Decay = 1e-5,
@@ -208,6 +230,7 @@ def recommend(
     one_of(pooling, "--pooling", ("cls", "patches"))
     one_of(labels, "--labels", ("letters", "tokens", "text"))
     one_of(metric, "--metric", ("hr1", "mrr"))
+    one_of(others, "--others", ("out", "kept"))
     if show == "features" and features is None:
         raise SynthError("--show features needs them.", "Give --features, or --show nothing for the ablation.")
     from synth.recommender.extras import require_train
@@ -216,7 +239,7 @@ def recommend(
     from synth.cli.progress import Bar
     from synth.recommender.adapters import Lora
     from synth.recommender.answering import PromptSettings
-    from synth.recommender.candidates import evaluation_examples, training_examples
+    from synth.recommender.candidates import evaluation_examples, listed, training_examples
     from synth.recommender.recommend import Recommend, RecommendSettings, write_answers
 
     settings = train_settings(
@@ -225,14 +248,16 @@ def recommend(
         gradient_checkpointing=gradient_checkpointing, deterministic=deterministic, workers=workers,
         save_minutes=save_minutes, trackers=trackers_of(tracker),
     )  # fmt: skip
-    dataset = with_descriptions(open_data(data, meta, images, seed), descriptions)
+    dataset = with_descriptions(open_data(data, meta, images, seed, candidates), descriptions)
+    dataset = listed(dataset, candidates, k, out / "embeddings.db")
+    own: Any = others
     quiet = quiet or not is_first()
     prompt: Any = {"show": show, "labels": labels or own_labels(model), "max_length": max_length}
     stage = RecommendSettings(
         PromptSettings(**prompt, end_token=end_token),
         Lora(rank, alpha, dropout, head),
         metric,  # type: ignore[arg-type]
-        max(batch, 4),
+        evaluation_batch or batch,
         str(features.resolve()) if features and show == "features" else "",
         layer,
         pooling,  # type: ignore[arg-type]
@@ -248,18 +273,19 @@ def recommend(
         method = Recommend(
             architecture,
             training_examples(dataset, seed),
-            evaluation_examples(dataset, "valid", seed),
+            evaluation_examples(dataset, "valid", seed, own),
             dataset.items,
             pictures,
             stage,
             distilled=distilled,
             seed=seed,
         )
-        trained = _Loop(settings, out, grid, quiet).run(method, bar)
-        asked = evaluation_examples(dataset, "test", seed) if test else []
+        trained = _Loop(settings, out, grid).run(method, bar)
+        asked = evaluation_examples(dataset, "test", seed, own) if test else []
         if asked:
             facts = {
-                "data": dataset.name, "split": "test", "generator": dataset.generator, "trained": [dataset.name]
+                "data": dataset.name, "split": "test", "generator": dataset.generator, "trained": [dataset.name],
+                "candidates": candidates, "others": others,
             }  # fmt: skip
             write_answers(method, asked, name, facts, out / "runs", bar)
     if not quiet:
@@ -270,7 +296,3 @@ def recommend(
         print(f"Checkpoint: {trained.best}")
         if asked:
             print(f"Next: synth eval recommend {out / 'runs' / 'scored'} {out / 'runs' / 'written'} --data {data}")
-
-
-def _stopped(out: Path) -> NoReturn:
-    raise SynthError("Stopped.", f"The same command goes on from {out}.", Exit.INTERRUPTED) from None

@@ -3,7 +3,10 @@
     @takes_writer
     def command(data: Data, writer: WriterOptions) -> None:
         with Bar() as bar, kept():
-            open_writer(writer, bar).write(asked, folder, bar)
+            opened = open_writer(writer, bar)
+            if writer.dry_run:
+                rehearse([Part(opened, asked, folder)], bar)
+            opened.write(asked, folder, bar)
 
 gives the command `--model` and every field of `WriterOptions` as an option of its own.
 """
@@ -12,11 +15,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, get_type_hints
 
 import typer
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from synth.cli.progress import Bar
     from synth.graphs.rehearsal import Expected
     from synth.graphs.survey import Confirm
-    from synth.recommender.asking import Writer
+    from synth.recommender.asking import Asked, Writer
 
 _PROVIDERS = ("openai", "anthropic", "offline")
 
@@ -112,6 +115,30 @@ def open_writer(options: WriterOptions | str, bar: Bar | None = None, *, quiet: 
         options.quantise,  # type: ignore[arg-type]
         batch=options.batch,
     )
+
+
+class Part(NamedTuple):
+    """What a command asks of one model at once; `Writer.write` takes it."""
+
+    writer: Writer
+    asked: Sequence[Asked]
+    folder: Path
+
+
+def rehearse(parts: Sequence[Part], bar: Bar) -> NoReturn:
+    """`--dry-run`: prints what all parts together would cost, and ends the command; nothing is sent or written.
+
+    Parts of local models cost nothing and are passed over.
+    """
+    from synth.cli.survey import print_expected
+    from synth.graphs.writing import GatewayWriter, together
+
+    expected = [
+        writer.expect(asked, folder, bar) for writer, asked, folder in parts if isinstance(writer, GatewayWriter)
+    ]
+    with bar.paused():
+        print_expected(together(expected))
+    raise typer.Exit
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth.cli.train_data import Data, Images, Meta, Quiet, one_of, open_data
+from synth.cli.train_data import Candidates, Data, Images, Meta, Nearest, Others, Quiet, one_of, open_data
 from synth.cli.writers import WriterOptions, is_gateway, kept, open_writer, takes_writer
 from synth.errors import SynthError
 
@@ -32,13 +32,9 @@ def zero_shot(
         bool, typer.Option("--rank", help="Local: rank all candidates by the likelihood of their ids too.")
     ] = False,
     split: Annotated[str, typer.Option(help="Which part of --data is asked: train, valid or test.")] = "test",
-    candidates: Annotated[
-        str, typer.Option(help="delivered; st or gpt_large (Reddit-Amazon); or a retriever as in `eval recommend`.")
-    ] = "delivered",
-    k: Annotated[int, typer.Option("-k", min=2, help="Candidates of a retriever.")] = 10,
-    others: Annotated[
-        str, typer.Option(help="A conversation's other right answers: out of delivered lists, or kept there.")
-    ] = "out",
+    candidates: Candidates = "delivered",
+    k: Nearest = 10,
+    others: Others = "out",
     limit: Annotated[int | None, typer.Option(min=1, help="Examples, drawn by --seed.", show_default="all")] = None,
     descriptions: Annotated[
         Path | None, typer.Option(help="What `synth train describe` wrote.", show_default="those in the metadata")
@@ -75,9 +71,9 @@ def zero_shot(
     from synth.recommender import zero_shot as work
     from synth.recommender.comparison import Asking, asked_examples, check_split
     from synth.recommender.generate import ASIN
-    from synth.recommender.runs import queries_of, write_run
+    from synth.recommender.runs import folder_name, queries_of, write_run
 
-    dataset = with_descriptions(_open(data, meta, images, seed, candidates), descriptions)
+    dataset = with_descriptions(open_data(data, meta, images, seed, candidates), descriptions)
     check_split(dataset, split)  # type: ignore[arg-type]
     asking = Asking(split, candidates, k, others, seed=seed)  # type: ignore[arg-type]
     quiet = quiet or as_json
@@ -87,7 +83,7 @@ def zero_shot(
         bar.note(said)
         model = open_writer(writer, bar, quiet=quiet)
         how = work.ZeroShot(show, max_words, max_tokens, ASIN if asin else "")  # type: ignore[arg-type]
-        place = out or Path("zero-shot") / dataset.name / _file_name(f"{model.name}-{show}")
+        place = out or Path("zero-shot") / dataset.name / folder_name(f"{model.name}-{show}")
         called = name or f"{model.name}, {show}"
         told: dict[str, Any] = {
             "model": writer.model,
@@ -107,17 +103,6 @@ def zero_shot(
     _print([place / folder for folder in runs], list(runs.values()), queries, dataset, data, seed, as_json, quiet)
 
 
-def _open(data: Path, meta: Path | None, images: Path | None, seed: int, candidates: str) -> Dataset:
-    export = (data / "item2meta.json").is_file()
-    if export and candidates in ("st", "gpt_large"):
-        raise SynthError(f"An export has no list {candidates!r}.", "Use --candidates delivered, or a retriever.")
-    if candidates == "gpt_large":
-        from synth.recommender.reddit import read_reddit_amazon
-
-        return read_reddit_amazon(data, meta, images, seed, candidates="gpt_large")
-    return open_data(data, meta, images, seed)
-
-
 def _local(model: Writer) -> Any:
     from synth.recommender.writer import LocalWriter
 
@@ -127,10 +112,6 @@ def _local(model: Writer) -> Any:
 
 def _cache(out: Path | None) -> Path | None:
     return out / "embeddings.db" if out else None
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name).strip(".") or "run"
 
 
 def _print(

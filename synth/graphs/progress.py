@@ -32,7 +32,7 @@ class Progress:
 
     def stage(self, name: str, total: int) -> None:
         self._name, self._total, self._logged, self._started = name, total, time.monotonic(), time.monotonic()
-        self.note(f"{name}: {total}")
+        self._line(f"{name}: {total}")
 
     def advance(self, done: int) -> None:
         now = time.monotonic()
@@ -40,7 +40,12 @@ class Progress:
             self._logged = now
             rate = done / max(now - self._started, 1e-9)
             cost = f", {self.cost()}" if self.cost() else ""
-            self.note(f"{self._name}: {done} of {self._total} ({rate:.1f}/s{cost})")
+            self._line(f"{self._name}: {done} of {self._total} ({rate:.1f}/s{cost})")
 
     def note(self, text: str) -> None:
+        """Says something that no stage shows."""
         self._log.info(text)
+
+    def _line(self, text: str) -> None:
+        """Says how far a stage is."""
+        self.note(text)

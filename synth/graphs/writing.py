@@ -15,6 +15,7 @@ from typing import Protocol
 
 from synth.agents.dialogue import Ask
 from synth.errors import SynthError
+from synth.graphs.estimate import Line
 from synth.graphs.options import Options
 from synth.graphs.progress import Progress
 from synth.graphs.rehearsal import Expected, Question
@@ -113,6 +114,30 @@ class GatewayWriter:
             places[one.id] = inputs.setdefault(given, len(inputs))
         survey = Survey(self._options, folder / FOLDER, Subject((), {hash_: path for path, hash_ in hashes.items()}))
         return _Put(survey, [Question("write", _number(given), partial(_ask, given)) for given in inputs], places)
+
+
+def together(parts: Sequence[Expected]) -> Expected:
+    """What several surveys come to: a line for each call and model, which the call names where there are several."""
+    lines: dict[tuple[str, str], Line] = {}
+    for line in (line for part in parts for line in part.lines):
+        sums = lines.get((line.call, line.model))
+        lines[line.call, line.model] = line if sums is None else _sum(sums, line)
+    several = len({model for _, model in lines}) > 1
+    named = (replace(line, call=f"{line.call} ({line.model})") if several else line for line in lines.values())
+    unpriced = dict.fromkeys(model for part in parts for model in part.unpriced)
+    return Expected(tuple(named), tuple(unpriced), any(part.batch for part in parts))
+
+
+def _sum(one: Line, other: Line) -> Line:
+    return Line(
+        one.call,
+        one.model,
+        one.calls + other.calls,
+        one.input_tokens + other.input_tokens,
+        one.image_tokens + other.image_tokens,
+        one.output_tokens + other.output_tokens,
+        one.usd + other.usd,
+    )
 
 
 async def _ask(given: WriteInput, ask: Ask) -> str:

@@ -133,7 +133,7 @@ def _key(study: Study, variant: Variant, architecture: Architecture) -> FeatureK
 
 def _complete(features: Path, key: FeatureKey, named: Sequence[Item]) -> bool:
     try:
-        pictured(named, FeatureCache(features / key.digest, key))
+        pictured(named, FeatureCache.open(features, key))
     except SynthError:
         return False
     return True
@@ -168,7 +168,11 @@ def _method(
     return Recommend(
         architecture,
         [e for dataset in trained_on for e in _of(dataset, training_examples(dataset, seed), several)],
-        [e for dataset in trained_on for e in _of(dataset, evaluation_examples(dataset, "valid", seed), several)],
+        [
+            e
+            for dataset in trained_on
+            for e in _of(dataset, evaluation_examples(dataset, "valid", seed, study.others), several)
+        ],
         items,
         pictures,
         settings,
@@ -207,7 +211,7 @@ def _answer(
     progress: Progress | None,
 ) -> list[Path]:
     """The `scored` run of a trained model on one domain, made where it is not there yet."""
-    asked = evaluation_examples(tested_on, "test", study.settings.seed)
+    asked = evaluation_examples(tested_on, "test", study.settings.seed, study.others)
     names = [dataset.name for dataset in trained_on]
     own = names == [tested_on.name]
     how = "" if own else ", combined" if len(names) > 1 else f", trained on {names[0]}"
@@ -218,15 +222,18 @@ def _answer(
         "generator": tested_on.generator,
         "trained": names,
         "variant": variant.name,
+        "candidates": study.candidates,
+        "others": study.others,
         "checkpoint": fingerprint(folder),
     }
-    if not _answered(runs / "written" / FACTS, facts["checkpoint"]):
+    if not _answered(runs / "written" / FACTS, facts):
         write_answers(method, asked, f"{variant.title}{how}", facts, runs, progress)
     return [runs / "scored"]
 
 
-def _answered(path: Path, checkpoint: Any) -> bool:
-    return path.is_file() and json.loads(path.read_text("utf-8"))["facts"].get("checkpoint") == checkpoint
+def _answered(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether a run there is this model's, asked the same."""
+    return path.is_file() and facts.items() <= json.loads(path.read_text("utf-8"))["facts"].items()
 
 
 def _free() -> None:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from synth.errors import SynthError
-from synth.recommender.architecture import LANGUAGE_TARGETS, VISION_TARGETS
 from synth.recommender.checkpoint import write_json
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ _LORA = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<half>[AB])
 
 Part = Literal["vision", "language"]
 """Tower and projector, or the language model."""
-_TARGETS = {"vision": VISION_TARGETS, "language": LANGUAGE_TARGETS}
 _WHOLE = {
     "vision": r"model\.(vision_tower|multi_modal_projector)\..*",
     "language": r"(model\.language_model|lm_head)\..*",
@@ -84,7 +82,7 @@ def adapt(architecture: Architecture, part: Part, lora: Lora, seed: int) -> Any:
                 r=lora.rank,
                 lora_alpha=lora.alpha,
                 lora_dropout=lora.dropout,
-                target_modules=_TARGETS[part] + head,
+                target_modules=architecture.targets[part] + head,
                 bias="none",
             ),
         )

@@ -60,6 +60,10 @@ class Pictures:
         self._features, self._hashes = features, hashes
         self._counts: dict[str, int] = {}
 
+    def hash_of(self, item: str) -> str:
+        """The hash of an item's picture; empty for an item without one."""
+        return self._hashes.get(item, "")
+
     def count(self, item: str) -> int:
         """How many embeddings an item's picture has; 0 without a picture.
 
@@ -100,9 +104,20 @@ class Recommender:
     """A model, the items it may recommend and their pictures. The vision tower is not needed."""
 
     def __init__(
-        self, architecture: Architecture, items: Mapping[str, Item], pictures: Pictures, settings: PromptSettings
+        self,
+        architecture: Architecture,
+        items: Mapping[str, Item],
+        pictures: Pictures,
+        settings: PromptSettings,
+        *,
+        batch_option: str = "--batch",
     ) -> None:
+        """
+        Args:
+            batch_option: what sets how many examples are answered at once; named where memory runs out.
+        """
         self.architecture, self.pictures, self.settings = architecture, pictures, settings
+        self.batch_option = batch_option
         tokens = Tokens(architecture.tokenizer, architecture.image_token_id, end_token=settings.end_token)
         self.prompt = RecommendPrompt(
             tokens,
@@ -191,8 +206,10 @@ class Recommender:
         try:
             for part, prompts in self._batches(mine(examples), batch):
                 longest = max(map(len, prompts))
+                less = "--quantise 4bit, fewer candidates, or --device cpu"
+                fix = f"Try a smaller {self.batch_option}." if len(part) > 1 else f"Try {less}."
                 with (
-                    memory_guard(f"{len(part)} examples of up to {longest:,} tokens", "Try a smaller --batch."),
+                    memory_guard(f"{_several(len(part))} of up to {longest:,} tokens", fix),
                     torch.no_grad(),
                     autocast(self.architecture.device, self.architecture.dtype),
                 ):
@@ -213,6 +230,10 @@ class Recommender:
             part = [pair for pair in made[start : start + batch] if len(pair[0].candidates) == k]
             yield [example for example, _ in part], [prompt for _, prompt in part]
             start += len(part)
+
+
+def _several(examples: int) -> str:
+    return "1 example" if examples == 1 else f"{examples:,} examples"
 
 
 def _to(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:

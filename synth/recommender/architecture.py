@@ -22,14 +22,6 @@ from synth.recommender.extras import quiet, require_train
 from synth.recommender.precision import PrecisionName, choose_precision, memory_guard
 from synth.recommender.presets import PresetInfo, preset_of
 
-VISION_TARGETS = (
-    r"model\.vision_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)|model\.multi_modal_projector\.linear_[12]"
-)
-"""Every linear map of the vision tower and the projector: what stage 1 adapts (LaViC §3.2). A full match: peft's
-suffixes (`q_proj`) would hit both towers."""
-LANGUAGE_TARGETS = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-"""Every linear map of the language model's layers: what stage 2 adapts. `lm_head` is not among them."""
-
 Pooling = Literal["cls", "patches"]
 Quantise = Literal["4bit"]
 
@@ -46,8 +38,13 @@ class Architecture:
     """
 
     family: ClassVar[str] = "llava_next"
-    vision_targets: ClassVar[str] = VISION_TARGETS
-    language_targets: ClassVar[str] = LANGUAGE_TARGETS
+    targets: ClassVar[dict[str, str]] = {
+        "vision": r"model\.vision_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
+        r"|model\.multi_modal_projector\.linear_[12]",
+        "language": r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
+    }
+    """What is adapted: every linear map of the vision tower and the projector (stage 1, LaViC §3.2), or of the language
+    model's layers without `lm_head` (stage 2). A full match: peft's suffixes (`q_proj`) would hit both towers."""
 
     def __init__(
         self, model: Any, tokenizer: Any, image_processor: Any, base: Base, preset: PresetInfo | None = None
@@ -108,6 +105,10 @@ class Architecture:
         """Of embeddings and projected images; the compute type where the weights are quantised."""
         dtype: torch.dtype = self.projector.linear_1.weight.dtype
         return dtype
+
+    @property
+    def quantised(self) -> bool:
+        return bool(getattr(self.model, "is_loaded_in_4bit", False))
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """Token embeddings: (…) ids give (…, width)."""

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from synth.recommender.method import Progress
 
 
+ANSWERS = "answers"
+"""Folder in `--out` of all that was answered there: with one log, a cap on money holds for all of it."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """One thing asked of a model."""

@@ -47,6 +47,11 @@ def is_hub_name(name: str) -> bool:
     return bool(_HUB_NAME.fullmatch(name)) and not Path(name).parent.is_dir()
 
 
+def shown_name(name: str) -> str:
+    """A folder or a hub's name as tables show it."""
+    return Path(name).resolve().name if Path(name).is_dir() else name.rpartition("/")[2]
+
+
 def check_folder(folder: Path) -> None:
     """Checks that a folder can be a model: a configuration, weights, a tokenizer, an image processor.
 

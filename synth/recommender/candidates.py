@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 from typing import Literal, TypeAlias
 
 from synth.errors import SynthError
 from synth.randomness import rng
 from synth.recommender.data import Dataset, RecExample, Split
-from synth.recommender.retrieval import Retriever
+from synth.recommender.retrieval import Report, Retriever, Text, make_retriever
 
+DELIVERED = ("delivered", "st", "gpt_large")
+"""Names of lists that come with the data; any other is a retriever's."""
 Others: TypeAlias = Literal["out", "kept"]
 """What becomes of a conversation's other right answers in a list for evaluation: `out`: another item stands in the
 place of each; `kept`: they stay, as in the released evaluation, and choosing one is wrong."""
@@ -55,6 +58,38 @@ def retrieve(
 def with_lists(examples: Sequence[RecExample], lists: Mapping[str, CandidateList]) -> list[RecExample]:
     """The examples with these candidates in the place of their own."""
     return [replace(example, candidates=lists[example.id].ids) for example in examples]
+
+
+def listed(
+    dataset: Dataset,
+    lists: str,
+    k: int = 10,
+    cache: Path | None = None,
+    *,
+    splits: Sequence[Split] | None = None,
+    text: Text = "title",
+    report: Report | None = None,
+) -> Dataset:
+    """The data with the lists that are wanted: as they are, or those of a retriever over all items.
+
+    Args:
+        lists: one of `DELIVERED` (which of them was read is the reader's), or a retriever's name.
+        cache: of paid embeddings.
+        splits: None for all.
+
+    Raises:
+        SynthError: the retriever cannot be had.
+    """
+    if lists in DELIVERED:
+        return dataset
+    found = retrieve(dataset, make_retriever(lists, dataset.items, text, report, cache), k, splits)
+    chosen = splits or tuple(dataset.examples)
+    return replace(
+        dataset,
+        examples={
+            split: with_lists(part, found) if split in chosen else part for split, part in dataset.examples.items()
+        },
+    )
 
 
 def force_target(example: RecExample, pool: Sequence[str], seed: int) -> RecExample:

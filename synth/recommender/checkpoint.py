@@ -56,7 +56,7 @@ def read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch each have their own
         raise SynthError(f"{path} cannot be read: {error}", f"Delete {out} to start again.") from error
-    _check_same(out, state["identity"], identity)
+    check_same(out, state["identity"], identity)
     return state
 
 
@@ -67,13 +67,14 @@ def finished(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         metrics: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        _check_same(out, metrics["identity"], identity)
+        check_same(out, metrics["identity"], identity)
         return metrics if metrics["finished"] else None
     except (ValueError, KeyError, TypeError) as error:
         raise SynthError(f"{path} is not the file of a training run.", "Choose another --out.") from error
 
 
-def _check_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def check_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raises SynthError where a folder holds a run of something else, and says what was otherwise."""
     changed = sorted(_differences(old, as_json(new)))
     if changed:
         raise SynthError(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from synth.errors import SynthError
 from synth.recommender.compared import Compared
 from synth.recommender.corpus_metrics import SWAPS, corpus_metric, is_corpus
-from synth.recommender.estimates import Column, estimate, groups_of, lone
+from synth.recommender.estimates import Column, Tested, estimate, groups_of, lone, tested
 from synth.recommender.questions import require_equal
 from synth.recommender.ranking_metrics import FORMS as RANKING_FORMS
 from synth.recommender.ranking_metrics import (
@@ -20,13 +20,13 @@ from synth.recommender.ranking_metrics import (
     NDCG,
     VALID,
     depth,
-    is_held,
+    held_pairs,
     is_ranking,
     rank_columns,
     ranks_all,
 )
 from synth.recommender.runs import Query, RunFile, read_run
-from synth.recommender.significance import Groups, holm, mcnemar, permutation
+from synth.recommender.significance import holm
 from synth.recommender.table import Comparison, Figure
 from synth.recommender.text_metrics import PER_RESPONSE, ROUGE, Tick, text_columns, unseen_by_rouge
 
@@ -110,12 +110,12 @@ def compare(
             corpus = corpus_metric(name, runs, queries, groups, against, seed)
             figures[name] = corpus.figures
             signatures |= {name: corpus.signature} if corpus.signature else {}
-            raw: list[_Test] = [(system, None, p, corpus.test) for system, p in corpus.p.items()]
+            raw = [Tested(system, None, p, corpus.test) for system, p in corpus.p.items()]
         else:
             figures[name] = {system: figure for (system, metric), figure in estimated.items() if metric == name}
             listed = {system: columns[system, name] for system in figures[name]}
-            raw = _tested(listed, against, groups, single, seed)
-        adjusted = holm([p for _, _, p, _ in raw])
+            raw = tested(listed, against, groups, single=single, seed=seed)
+        adjusted = holm([one.p for one in raw])
         for (system, apart, p, test), p_holm in zip(raw, adjusted, strict=True):
             gain = figures[name][system].value - figures[name][against].value
             tests.append(Comparison(name, system, against, gain, apart, p, p_holm, test))
@@ -141,48 +141,38 @@ def compare(
     )
 
 
-def _chosen(runs: Mapping[str, RunFile], queries: Sequence[Query], metrics: Sequence[str] | None) -> list[str]:
-    asked = next(iter(runs.values())).facts.get("metrics")
-    wanted = list(dict.fromkeys(metrics or (asked if isinstance(asked, list) else [])))
-    ranked = any(query.right for query in queries) and any(run.scores for run in runs.values())
-    written = any(query.reference.strip() for query in queries) and any(run.responses for run in runs.values())
-    if not wanted:
-        listed = LISTED if any(query.candidates for query in queries) else SEARCHED
-        wanted = [*(listed if ranked else ()), *(WRITTEN if written else ())]
-    for name in wanted:
+def check_metrics(names: Sequence[object]) -> None:
+    """
+    Raises:
+        SynthError: there is no such metric.
+    """
+    for name in names:
         if not isinstance(name, str) or not (is_ranking(name) or is_corpus(name) or name in PER_RESPONSE):
             known = ", ".join((*RANKING_FORMS, *PER_RESPONSE, "bleu[.intl|.zh|.char]", "distinctN.corpus|sentence"))
             raise SynthError(f"There is no metric {name!r}.", f"There are: {known}.")
-        if is_ranking(name) and not ranked:
-            raise SynthError(f"{name} needs right answers and scores, and the runs have none.", "Choose other metrics.")
-        if not is_ranking(name) and not written:
-            raise SynthError(f"{name} needs references and responses, and the runs have none.", "Choose other metrics.")
+
+
+def allows(runs: Mapping[str, RunFile], queries: Sequence[Query], metric: str) -> bool:
+    """Whether runs have what a metric needs: right answers and scores, or references and responses."""
+    if is_ranking(metric):
+        return any(query.right for query in queries) and any(run.scores for run in runs.values())
+    return any(query.reference.strip() for query in queries) and any(run.responses for run in runs.values())
+
+
+def _chosen(runs: Mapping[str, RunFile], queries: Sequence[Query], metrics: Sequence[str] | None) -> list[str]:
+    asked = next(iter(runs.values())).facts.get("metrics")
+    wanted = list(dict.fromkeys(metrics or (asked if isinstance(asked, list) else [])))
+    if not wanted:
+        listed = LISTED if any(query.candidates for query in queries) else SEARCHED
+        wanted = [name for name in (*listed, *WRITTEN) if allows(runs, queries, name)]
+    check_metrics(wanted)
+    for name in wanted:
+        if not allows(runs, queries, name):
+            needed = "right answers and scores" if is_ranking(name) else "references and responses"
+            raise SynthError(f"{name} needs {needed}, and the runs have none.", "Choose other metrics.")
     if not wanted:
         raise SynthError("No question has a right answer or a reference.", "Nothing can be compared without.")
     return wanted
-
-
-_Test: TypeAlias = tuple[str, tuple[int, int] | None, float, str]
-"""System, hits of only the one and of only the other, p, name of the test."""
-
-
-def _tested(columns: Mapping[str, Column], against: str, groups: Groups, single: bool, seed: int) -> list[_Test]:
-    """Every system but the one compared with."""
-    if against not in columns:
-        return []
-    base = columns[against]
-    found: list[_Test] = []
-    for system, own in columns.items():
-        if system == against:
-            continue
-        if own.share and single:
-            counted = own.weight > 0
-            one, other, p = mcnemar((own.value > 0) & counted, (base.value > 0) & counted)
-            found.append((system, (one, other), p, "mcnemar"))
-        else:
-            p = permutation(own.value * own.weight, base.value * base.weight, groups, seed)
-            found.append((system, None, p, "permutation"))
-    return found
 
 
 def _tick(report: Report | None, name: str, total: int) -> Tick | None:
@@ -199,7 +189,7 @@ def _notes(runs: Mapping[str, RunFile], queries: Sequence[Query], names: Sequenc
     if ranking and without:
         found.append(f"{without:,} queries have no right answer and count in no ranking figure.")
     if ranking and any(query.candidates for query in queries):
-        held = sum(query.repeats * is_held(query) for query in queries)
+        held = held_pairs(queries)
         found.append(f"A right answer is among the candidates of {held:,} of {pairs:,} pairs ({held / pairs:.4f}).")
     deepest = max((depth(name) for name in ranking), default=0)
     for name, run in runs.items():

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synth.analysis.statistics.table import Table as TextTable
-from synth.recommender.table import NONE, Comparison, Figure, p_text, title_of
+from synth.recommender.table import NONE, TESTS, Comparison, Figure, p_text, title_of
 
-_TESTS = {"mcnemar": "McNemar, exact", "permutation": "permutation, paired", "bootstrap": "bootstrap, paired"}
 _LONG = ("bleu", "words")
 """Metrics that are no numbers between 0 and 1, with or without a mode."""
 _COLUMNS = (
@@ -109,7 +108,7 @@ class Compared:
                 f"{one.apart[0]} / {one.apart[1]}" if one.apart else NONE,
                 p_text(one.p),
                 p_text(one.p_holm),
-                _TESTS[one.test],
+                TESTS[one.test],
             )
             for one in self.comparisons
         )

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import SynthError
-from synth.recommender.candidates import Others, evaluation_examples, retrieve, shuffle_balanced, with_lists
+from synth.recommender.candidates import DELIVERED, Others, evaluation_examples, listed
 from synth.recommender.data import Dataset, RecExample, Split
 from synth.recommender.metrics import evaluate
 from synth.recommender.questions import require_equal
 from synth.recommender.retrieval import Report, Text, make_retriever, rank_candidates
-from synth.recommender.runs import Query, RunFile, queries_of, write_run
+from synth.recommender.runs import Query, RunFile, folder_name, queries_of, write_run
 from synth.recommender.table import Table
-
-DELIVERED = ("delivered", "st", "gpt_large")
-"""Names of lists that come with the data; any other is a retriever's."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Asking:
 
     split: Split = "test"
     lists: str = "delivered"
-    """One of `DELIVERED`, or a retriever's name."""
+    """One of `synth.recommender.candidates.DELIVERED`, or a retriever's name."""
     k: int = 10
     """Candidates of a retriever."""
     others: Others = "out"
@@ -97,7 +94,7 @@ class Comparison:
             run = RunFile(retriever.name, rank_candidates(retriever, examples), facts=facts)
             self.add(run, queries, retriever.name)
             if asking.out:
-                write_run(asking.out / dataset.name / _file_name(retriever.name), run, queries)
+                write_run(asking.out / dataset.name / folder_name(retriever.name), run, queries)
 
     def evaluate(self, against: str | None = None, seed: int = 0) -> list[Table]:
         """A table for each data set and split; see `synth.recommender.metrics.evaluate`."""
@@ -135,12 +132,7 @@ def asked_examples(dataset: Dataset, asking: Asking, cache: Path | None = None) 
     Raises:
         SynthError: the retriever cannot be had.
     """
-    if asking.lists in DELIVERED:
-        return evaluation_examples(dataset, asking.split, asking.seed, asking.others)
-    retriever = make_retriever(asking.lists, dataset.items, asking.text, asking.report, cache)
-    found = retrieve(dataset, retriever, asking.k, [asking.split])
-    return shuffle_balanced(with_lists(dataset.examples[asking.split], found), asking.seed)
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name).strip(".") or "run"
+    chosen = listed(
+        dataset, asking.lists, asking.k, cache, splits=[asking.split], text=asking.text, report=asking.report
+    )
+    return evaluation_examples(chosen, asking.split, asking.seed, asking.others)

@@ -116,20 +116,22 @@ class Row:
     candidates: tuple[str, ...]
 
 
-def read_lavic(folder: Path, images: Path | None = None) -> Dataset:
+def read_lavic(folder: Path, images: Path | None = None, meta: Path | None = None) -> Dataset:
     """Reads what `synth export --format lavic` has written, the splits as they are there.
 
     Args:
         images: further pictures by file name, for an export that only links to them.
+        meta: metadata beside its own, e.g. descriptions that `synth train describe` wrote.
 
     Raises:
-        SynthError: the folder is no such export, or a row in it is not of its form.
+        SynthError: the folder is no such export, or a row in it or the metadata is not of its form.
     """
     paths = split_files(folder)
     if not paths or not (folder / "item2meta.json").is_file():
         raise SynthError(f"{folder} is not a LaViC export.", "Make one with `synth export RUN --format lavic`.")
     rows = {split: list(read_rows(path, split, "retrieved")) for split, path in paths.items()}
-    items = read_items(find_meta(folder, None), folder, images)
+    further = find_meta(folder, meta) if meta else []
+    items = read_items([*find_meta(folder, None), *further], folder, images)
     return assemble(folder.resolve().name, rows, items, _generator(folder))
 
 
@@ -148,10 +150,10 @@ def read_rows(path: Path, split: str, candidates: str, hide: Callable[[str], str
     Raises:
         SynthError: a line is not of LaViC's form.
     """
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file):
             try:
-                yield _row(json.loads(line), f"{split}:{number}", f"candidates_{candidates}", hide)
+                yield _row(json.loads(line.decode()), f"{split}:{number}", f"candidates_{candidates}", hide)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 problem = f"no {error}" if isinstance(error, KeyError) else str(error)
                 raise SynthError(f"{path}, line {number + 1} is not a LaViC example: {problem}.") from error

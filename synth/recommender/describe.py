@@ -1,8 +1,8 @@
 """Stage 0: the vision-language model describes every product picture, from all of the picture's tokens (LaViC §4.1).
 
 The descriptions are what stage 1 teaches the few-token model to say. They are appended to one file, a line each in the
-form of LaViC's released metadata, so that the file can be given as metadata; each line has a key of everything it
-depends on, and the same call goes on with what is missing.
+form of LaViC's released metadata, so that the file can be given as metadata; each line has its model's fingerprint and
+a key of everything it depends on, and the same call goes on with what is missing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ INSTRUCTION = (
 )
 """Our wording; LaViC too gives the title, and asks not to repeat it."""
 MAX_NEW_TOKENS = 128
-_KEY, _TEXT = "key", "image_description_llava_cleaned"
+_KEY, _MODEL, _TEXT = "key", "model", "image_description_llava_cleaned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,17 @@ def describe(
     Raises:
         SynthError: the model's placeholder and its images do not fit together, or the memory is not enough.
     """
-    model = f"{architecture.fingerprint} {max_new_tokens}"
+    made_by = [architecture.fingerprint, str(architecture.dtype), architecture.quantised, max_new_tokens]
     out.parent.mkdir(parents=True, exist_ok=True)
     architecture.model.eval()
     with FileLock(out.with_name(out.name + ".lock")):
         known = {row[_KEY] for row in _rows(out)}
+        _end_last_line(out)
         unreadable: dict[str, str] = {}
         keys: dict[Picture, str] = {}
         for picture in wanted:
             try:
-                keys[picture] = _key(model, image_hash(picture.path), picture)
+                keys[picture] = _key(made_by, image_hash(picture.path), picture)
             except SynthError as error:
                 unreadable[str(picture.path)] = error.what
         todo = [picture for picture, key in keys.items() if key not in known]
@@ -125,7 +126,8 @@ def describe(
                     with memory_guard(f"{len(good)} pictures", f"Use --batch {max(1, batch // 2)}."):
                         texts = generate(architecture, [p.title for p in good], opened, sizes, max_new_tokens)
                     for picture, text in zip(good, texts, strict=True):
-                        file.write(json.dumps(_row(picture, keys[picture], text), ensure_ascii=False) + "\n")
+                        row = _row(picture, keys[picture], architecture.fingerprint, text)
+                        file.write(json.dumps(row, ensure_ascii=False) + "\n")
                         empty += not text
                         titles += bool(picture.title) and picture.title.lower() in text.lower()
                     file.flush()
@@ -225,46 +227,44 @@ def clean(text: str, cut: bool) -> str:
     return text[: end + 1] if end > 0 else text
 
 
-def read_descriptions(path: Path) -> dict[str, dict[str, str]]:
+def read_descriptions(path: Path, model: str | None = None) -> dict[str, dict[str, str]]:
     """Descriptions by item and by the picture's file name; of several of one picture the latest.
 
+    Args:
+        model: fingerprint of the model whose descriptions are wanted; None for any.
+
     Raises:
-        SynthError: there is no such file, or it is not one of descriptions.
+        SynthError: there is no such file, it is not one of descriptions, or none in it is by the model.
     """
     if not path.is_file():
         raise SynthError(f"There is no file {path}.", "Make it with `synth train describe`.")
     found: dict[str, dict[str, str]] = {}
     for row in _rows(path):
-        if row[_TEXT]:
+        if row[_TEXT] and model in (None, row.get(_MODEL)):
             found.setdefault(row["id"], {})[row["image_name"]] = row[_TEXT]
+    if model is not None and not found:
+        raise SynthError(f"{path} has no description by this model.", "Run `synth train describe` with it first.")
     return found
 
 
-def _key(model: str, image: str, picture: Picture) -> str:
-    text = json.dumps([image, model, INSTRUCTION, picture.title, picture.item, picture.path.name])
+def _key(made_by: list[Any], image: str, picture: Picture) -> str:
+    text = json.dumps([image, made_by, INSTRUCTION, picture.title, picture.item, picture.path.name])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _row(picture: Picture, key: str, text: str) -> dict[str, str]:
-    return {
-        "id": picture.item,
-        "title": picture.title,
-        "image_name": picture.path.name,
-        "image": "",
-        _TEXT: text,
-        _KEY: key,
-    }
+def _row(picture: Picture, key: str, model: str, text: str) -> dict[str, str]:
+    named = {"id": picture.item, "title": picture.title, "image_name": picture.path.name, "image": ""}
+    return {**named, _TEXT: text, _KEY: key, _MODEL: model}
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a file; what a kill left of a last one is cut off."""
+    """The lines of a file, a last one that somebody is still writing left out."""
     if not path.is_file():
         return
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
-    for number, line in enumerate(whole.splitlines(), 1):
+    *lines, last = path.read_bytes().split(b"\n")
+    if _is_json(last):
+        lines.append(last)
+    for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
             if not {"id", "image_name", _TEXT, _KEY} <= row.keys():
@@ -272,3 +272,24 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         except (ValueError, AttributeError) as error:
             raise SynthError(f"{path}, line {number} is no description: {error}.", "Choose another file.") from error
         yield row
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _end_last_line(path: Path) -> None:
+    """Ends a last line that has no end, and takes it away if a kill cut it short. Only for who has the file's lock."""
+    if not path.is_file():
+        return
+    data = path.read_bytes()
+    start = data.rfind(b"\n") + 1
+    if _is_json(data[start:]):
+        with path.open("ab") as file:
+            file.write(b"\n")
+    elif start < len(data):
+        os.truncate(path, start)

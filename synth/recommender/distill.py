@@ -21,7 +21,7 @@ from synth.recommender.adapters import Lora, adapt, write_adapter
 from synth.recommender.batches import everyones, mine, pad, prefetch
 from synth.recommender.crops import crops, open_image
 from synth.recommender.flops import decoder_forward, tower_forward
-from synth.recommender.method import Method
+from synth.recommender.method import Method, digest
 from synth.recommender.prompts import DescribePrompt, Tokens
 from synth.recommender.scoring import label_losses
 
@@ -188,7 +188,14 @@ class Distill(Method):
             "stage": settings,
             "lora_seed": self.seed,
             "valid": len(self._splits["valid"]),
+            "data": digest(map(self._known, (*self._splits["train"], *self._splits["valid"]))),
         }
+
+    def _known(self, image: DescribedImage) -> object:
+        """What of a picture decides what is learnt: its name, its file's size, and its words."""
+        size = image.image.stat().st_size if image.image.is_file() else 0
+        parts = self._parts[image]
+        return image.item, image.image.name, size, parts.ids, parts.answer
 
 
 def check_described(images: Sequence[DescribedImage]) -> None:

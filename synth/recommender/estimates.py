@@ -1,16 +1,16 @@
-"""Metrics of queries made into figures: weighted means with intervals that respect conversations."""
+"""Metrics of queries made into figures: weighted means with intervals and paired tests that respect conversations."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from synth.analysis.agreement import wilson
 from synth.recommender.runs import Query
-from synth.recommender.significance import Groups, Values, bootstrap
+from synth.recommender.significance import Groups, Values, bootstrap, mcnemar, permutation
 from synth.recommender.table import Figure
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,6 +32,18 @@ class Column:
         """The figure; 0 where nothing counts."""
         total = self.weight.sum()
         return float((self.value * self.weight).sum() / total) if total else 0.0
+
+
+class Tested(NamedTuple):
+    """One system against another on one metric."""
+
+    system: str
+    apart: tuple[int, int] | None
+    """For McNemar's test: hits of it alone, and of the other alone."""
+    p: float
+    """Two-sided."""
+    test: str
+    """As in `table.Comparison`."""
 
 
 def groups_of(queries: Sequence[Query]) -> Groups:
@@ -75,3 +87,33 @@ def _figure(column: Column, groups: Groups, interval: tuple[float, float] | None
         if found:
             return Figure(mean, found.low, found.high, "wilson")
     return Figure(mean, None, None, "")
+
+
+def tested(
+    columns: Mapping[str, Column], against: str, groups: Groups, *, single: bool = False, seed: int = 0
+) -> list[Tested]:
+    """Every system's test against one of them, on one metric; none where that one does not have it.
+
+    A share has McNemar's exact test where every conversation has one query that counts once; everything else the
+    permutation test over whole conversations, on what each query adds to the figure.
+
+    Args:
+        columns: by system.
+        single: see `lone`.
+        seed: of the permutations.
+    """
+    if against not in columns:
+        return []
+    base = columns[against]
+    found: list[Tested] = []
+    for system, own in columns.items():
+        if system == against:
+            continue
+        if own.share and single:
+            counted = own.weight > 0
+            one, other, p = mcnemar((own.value > 0) & counted, (base.value > 0) & counted)
+            found.append(Tested(system, (one, other), p, "mcnemar"))
+        else:
+            p = permutation(own.value * own.weight, base.value * base.weight, groups, seed)
+            found.append(Tested(system, None, p, "permutation"))
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,15 @@ def processor_hash(processor: Any) -> str:
     )  # fmt: skip
     settings = {name: str(getattr(processor, name, None)) for name in names}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def stored(folder: Path, key: FeatureKey) -> FeatureKey | None:
+    """The key of a cache that is in a folder: the one asked for, or one that differs in how it is stored only."""
+    for dtype in (key.dtype, "bfloat16", "float16"):
+        found = replace(key, dtype=dtype)
+        if (folder / found.digest / "key.json").is_file():
+            return found
+    return None
 
 
 def difference(folder: Path, key: FeatureKey) -> str:

@@ -26,7 +26,7 @@ from synth.errors import SynthError
 from synth.recommender.architecture import Architecture
 from synth.recommender.batches import prefetch
 from synth.recommender.crops import crops, image_hash, open_image
-from synth.recommender.feature_key import FeatureKey, difference, key_of
+from synth.recommender.feature_key import FeatureKey, difference, key_of, stored
 from synth.recommender.method import Progress
 from synth.recommender.precision import memory_guard
 
@@ -56,17 +56,19 @@ class FeatureCache:
 
     @classmethod
     def open(cls, folder: Path, key: FeatureKey) -> FeatureCache:
-        """Opens the cache of this key in a folder of caches.
+        """Opens the cache of this key in a folder of caches, or else one that differs in its number format only: they
+        are turned into the model's before they are projected, so that a CPU reads what a GPU made in bf16.
 
         Raises:
             SynthError: there is none; the line says what it differs in from one that is there.
         """
-        if not (folder / key.digest / "key.json").is_file():
+        found = stored(folder, key)
+        if found is None:
             raise SynthError(
                 f"{folder} has no features of this kind{difference(folder, key)}.",
                 "Make them with `synth train features`, with the same model and adapter.",
             )
-        return cls(folder / key.digest, key)
+        return cls(folder / found.digest, found)
 
     def __len__(self) -> int:
         return len(self._shard_of)

@@ -5,6 +5,7 @@ Bytes, pixels, time and addresses are limited as for a catalogue's pictures (`sy
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from PIL import Image
 
 from synth.corpora.fetch import CONCURRENCY, Web
 from synth.corpora.pictures import Album, PictureError, clean
@@ -99,11 +102,17 @@ def _fetch(album: Album, item: str, address: str, path: Path) -> None:
     """
     picture = clean(album.read(address, item))
     staging = path.with_name(f".{path.name}.partial")
-    if picture.mime == "image/jpeg":
+    # A grey JPEG that is fit to keep keeps its bytes, and only its decoded picture is RGB.
+    if picture.mime == "image/jpeg" and _mode(picture.data) == "RGB":
         staging.write_bytes(picture.data)
     else:
         picture.image.save(staging, "JPEG", quality=_QUALITY)
     os.replace(staging, path)
+
+
+def _mode(data: bytes) -> str:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.mode
 
 
 def _failures(path: Path) -> dict[str, str]:

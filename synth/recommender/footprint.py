@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth.recommender import memory
-from synth.recommender.architecture import LANGUAGE_TARGETS, VISION_TARGETS, loading
+from synth.recommender.architecture import Architecture, loading
 from synth.recommender.base import check_folder, is_hub_name
 from synth.recommender.devices import pick_device
 from synth.recommender.extras import quiet
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CROPS = 5
 """Of most pictures."""
-_TARGETS = {"vision": VISION_TARGETS, "language": LANGUAGE_TARGETS}
 
 
 def footprint(
@@ -55,7 +54,7 @@ def footprint(
 
         config = AutoConfig.from_pretrained(name)
         of = memory.sizes(config, LlavaNextForConditionalGeneration)
-        trained = memory.trainable(config, LlavaNextForConditionalGeneration, _TARGETS[part], lora.rank)
+        trained = memory.trainable(config, LlavaNextForConditionalGeneration, Architecture.targets[part], lora.rank)
     memory.check_machine(of, name, device, where)
     crops = batch * pictures * CROPS
     slots = crops * (of.tower_tokens - 1 if pooling == "patches" else 1)

@@ -118,7 +118,8 @@ def read_meta(paths: list[Path]) -> dict[str, Meta]:
             for item, title, pictures, descriptions in _table(json.loads(text)) if whole else _lines(text):
                 meta = table.setdefault(item, Meta(title))
                 meta.title = meta.title or title
-                meta.pictures.update(pictures)
+                # Descriptions name a picture without its place, which other metadata may have said.
+                meta.pictures.update({name: place or meta.pictures.get(name, "") for name, place in pictures.items()})
                 meta.descriptions.update({name: said for name, said in descriptions.items() if said})
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             problem = f"no {error}" if isinstance(error, KeyError) else str(error)
@@ -165,7 +166,8 @@ def _table(table: dict[str, Any]) -> Iterator[_Entry]:
 
 
 def _lines(text: str) -> Iterator[_Entry]:
-    for line in text.splitlines():
+    # Not `splitlines`: a title may hold what Unicode calls an end of a line.
+    for line in text.split("\n"):
         if line.strip():
             raw = json.loads(line)
             name = str(raw["image_name"])

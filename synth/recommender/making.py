@@ -6,12 +6,13 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
 from synth.errors import SynthError
 from synth.recommender.architecture import load
-from synth.recommender.checkpoint import replacing
+from synth.recommender.checkpoint import check_same, replacing, write_json
 from synth.recommender.labelled import Labelled
 from synth.recommender.method import Progress, TrainSettings
 from synth.recommender.presets import Labels, build_small, build_tiny
@@ -34,6 +35,17 @@ class Recipe:
     captions: TrainSettings = CAPTION_SETTINGS
     device: str = "auto"
 
+    def identity(self) -> dict[str, Any]:
+        """What changes the model that is made."""
+        return {
+            "preset": self.preset,
+            "lm": str(self.language.resolve()) if self.language else "",
+            "labels": self.labels,
+            "seed": self.seed,
+            "attributes": self.attributes.identity(),
+            "captions": self.captions.identity(),
+        }
+
 
 @dataclass(frozen=True)
 class Made:
@@ -55,14 +67,15 @@ def make(
 ) -> Made:
     """Makes a checkpoint folder `out`; stopped anywhere, the same call goes on.
 
-    What is in the making lies in `out`.work, which is removed at the end.
+    What is in the making lies in `out`.work, which is removed at the end; `recipe.json` there says what it is.
 
     Args:
         texts: what the tiny preset's tokenizer learns from.
         item_ids: tokens of their own with the labels `tokens`.
 
     Raises:
-        SynthError: `out` is there, nothing to learn from, or `small` without a language model.
+        SynthError: `out` is there, nothing to learn from, `small` without a language model, or a model of another
+            recipe or other data is in the making.
     """
     if out.exists():
         raise SynthError(f"{out} exists already.", "Choose another --out or remove it.")
@@ -70,13 +83,20 @@ def make(
         raise SynthError("There is no picture to warm up on.", "Check the data: the items need pictures.")
     work = out.with_name(out.name + ".work")
     base = work / "base"
-    if not base.is_dir():
+    note = work / "recipe.json"
+    texts = list(texts)
+    identity = {**recipe.identity(), "data": _digest(texts, item_ids, train_on, valid)}
+    if note.is_file():
+        check_same(work, json.loads(note.read_text("utf-8")), identity)
+    else:
+        shutil.rmtree(base, ignore_errors=True)
         if recipe.preset == "tiny":
             build_tiny(texts, base, recipe.seed, labels=recipe.labels, item_ids=item_ids)
         elif recipe.language is None:
             raise SynthError("--preset small needs a language model.", "Name its folder with --lm.")
         else:
             build_small(recipe.language, base, recipe.seed, labels=recipe.labels, item_ids=item_ids)
+        write_json(note, identity)
     metrics = {}
     seeing = load(base, "fp32", recipe.device)
     first = AttributeWarmup(seeing, train_on, valid)
@@ -91,3 +111,11 @@ def make(
         (folder / "warmup.json").write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
     shutil.rmtree(work)
     return Made(out, metrics)
+
+
+def _digest(*parts: Iterable[Any]) -> str:
+    """16 hex digits over the data: texts, ids, pictures by their place and what is known of them."""
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        digest.update(repr(list(part)).encode())
+    return digest.hexdigest()

@@ -4,8 +4,7 @@ Not in LaViC, which starts from a language model that can. A tiny one that is on
 learn it (24,000 examples in the trial of the reference: chance). What did work there is done here: a verdict on each
 candidate at the end of its entry, fitting or not and both counted alike, beside the answer's loss; the colour spelt
 alike on both sides; and few candidates and few words at first. From then on prompts are those of stage 2, titles and
-whole conversations. Words stand where the picture will be and, in a share of the examples, the bridge, the picture's
-embeddings themselves: so this language model has seen embeddings before stage 2, as one that a LLaVA was made of has.
+whole conversations. Words stand where the picture will be; `aligning` then makes pictures' embeddings read as words.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from synth.recommender.answering import Pictures, PromptSettings, Recommender
 from synth.recommender.batches import pad
 from synth.recommender.flops import decoder_forward
-from synth.recommender.method import Method
-from synth.recommender.prompts import TASK, Encoded, Show, Slot
+from synth.recommender.method import Method, digest
+from synth.recommender.prompts import TASK, Encoded
 from synth.recommender.recommend import figures
 from synth.recommender.scoring import hidden_states, log_probabilities
 
@@ -42,8 +41,6 @@ class MatchingSettings:
     """As stage 2 will have it; its `show` is not used."""
     brief: bool = False
     """Leave the task's own words out of the prompts. In a short text attention finds what is alike sooner."""
-    bridge: float = 0.0
-    """Share of the examples whose slots hold the pictures' embeddings, in [0, 1]; in the others words stand there."""
     verdict: float = 1.0
     """Weight of the verdicts' mean loss against the answers'."""
     evaluation_batch: int = 32
@@ -54,16 +51,13 @@ class Match(NamedTuple):
 
     example: RecExample
     prompt: Encoded
-    show: Show
 
 
 class Matching(Method):
-    """Trains language model and projector to answer with the candidate that fits, and to say of each whether it does.
+    """Trains the language model to answer with the candidate that fits, and to say of each whether it does.
 
-    With `captions` the same model learns to describe in batches between the others; without a bridge its tower learns
-    with it. A bridge leaves the tower as it is, for its embeddings come from a feature cache. Figures on the held-out
-    examples, in stage 2's format: `hr1_words` with words in the slots, with a bridge also `hr1_pictures`; `hr1`, their
-    mean, chooses the checkpoint.
+    With `captions` the whole model, tower and projector too, learns to describe in the same batches. Figure on the
+    held-out examples, in stage 2's format: `hr1`, with words in the slots.
     """
 
     name = "matching"
@@ -76,7 +70,6 @@ class Matching(Method):
         train: Sequence[RecExample],
         valid: Sequence[RecExample],
         items: Mapping[str, Item],
-        pictures: Pictures,
         settings: MatchingSettings,
         *,
         verdicts: nn.Module | None = None,
@@ -85,8 +78,7 @@ class Matching(Method):
         """
         Args:
             train: each has its answer among its candidates.
-            items: an item's first description is what stands in its slot in words.
-            pictures: their features; empty without a bridge.
+            items: an item's first description is what stands in its slot.
             verdicts: the head of an earlier lesson on the same model, from `verdict_head`.
             captions: of the same architecture.
 
@@ -94,30 +86,24 @@ class Matching(Method):
             SynthError: an answer not among its candidates, a prompt that cannot fit, a candidate that is unknown.
         """
         self.architecture, self.settings, self.captions = architecture, settings, captions
-        shows: tuple[Show, ...] = ("descriptions", "features") if settings.bridge else ("descriptions",)
-        self._asked = {
-            show: Recommender(architecture, items, pictures, replace(settings.prompt, show=show)) for show in shows
-        }
-        # Spread evenly: of any run of examples that share is shown as pictures.
-        bridged = [int((n + 1) * settings.bridge) > int(n * settings.bridge) for n in range(len(train))]
-        self._train = [self._match(example, seen) for example, seen in zip(train, bridged, strict=True)]
+        self._asked = Recommender(
+            architecture, items, Pictures(None, {}), replace(settings.prompt, show="descriptions")
+        )
+        self._train = [self._match(example) for example in train]
         self._valid = list(valid)
         self.verdicts = verdicts if verdicts is not None else verdict_head(architecture)
         architecture.model.requires_grad_(False)
         trained = {"language": architecture.language_model, "head": architecture.lm_head, "verdicts": self.verdicts}
-        if settings.bridge or captions:
-            trained["projector"] = architecture.projector
-        if captions and not settings.bridge:
-            trained["tower"] = architecture.vision_tower
+        if captions:
+            trained |= {"projector": architecture.projector, "tower": architecture.vision_tower}
         self.model = nn.ModuleDict(trained).requires_grad_(True)
 
-    def _match(self, example: RecExample, seen: bool) -> Match:
-        show: Show = "features" if seen else "descriptions"
-        prompt = self._asked[show].prompt
+    def _match(self, example: RecExample) -> Match:
+        prompt = self._asked.prompt
         encoded = prompt.encode(example)
         if self.settings.brief:
             encoded = _without(encoded, len(prompt.tokens.start), len(prompt.tokens.known(TASK + "Conversation:\n")))
-        return Match(example, encoded, show)
+        return Match(example, encoded)
 
     def examples(self, split: Literal["train", "valid"]) -> Sequence[Any]:
         if split == "valid":
@@ -141,13 +127,10 @@ class Matching(Method):
 
     def _matches(self, matches: list[Match]) -> dict[str, Any]:
         prompts = [match.prompt for match in matches]
-        # Those shown in words have no slots, so one source of features serves all.
-        pictures = next(iter(reversed(self._asked.values()))).pictures
         ends = [(row, end) for row, prompt in enumerate(prompts) for end in prompt.ends]
         fits = [candidate == match.example.gt for match in matches for candidate in match.example.candidates]
         return {
-            **pad(prompts, self._asked["descriptions"].filler),
-            "features": pictures.stack([m.example for m in matches], prompts, self.architecture.vision_width),
+            **pad(prompts, self._asked.filler),
             "ends": torch.tensor(ends).T,
             "fits": torch.tensor(fits),
         }
@@ -161,7 +144,8 @@ class Matching(Method):
         return torch.stack([loss for loss, _ in parts]).sum(), sum(count for _, count in parts)
 
     def _step(self, batch: dict[str, Any]) -> tuple[Tensor, int]:
-        hidden = hidden_states(self.architecture, batch, self.architecture.project(batch["features"]))
+        nothing = torch.zeros(0, self.architecture.width, device=self.architecture.device)
+        hidden = hidden_states(self.architecture, batch, nothing)
         answers = -log_probabilities(self.architecture, hidden[batch["rows"], batch["columns"]], batch["labels"])
         rows, columns = batch["ends"]
         verdicts = balanced(self.verdicts(hidden[rows, columns].float())[:, 0], batch["fits"])
@@ -170,13 +154,8 @@ class Matching(Method):
     def evaluate(self, model: Any) -> dict[str, float]:
         if not self._valid:
             return {}
-        names = {"descriptions": "hr1_words", "features": "hr1_pictures"}
-        size = self.settings.evaluation_batch
-        found = {
-            names[show]: figures(self._valid, asked.rank(self._valid, size))["hr1"]
-            for show, asked in self._asked.items()
-        }
-        return {"hr1": sum(found.values()) / len(found), **found}
+        run = self._asked.rank(self._valid, self.settings.evaluation_batch)
+        return {"hr1": figures(self._valid, run)["hr1"]}
 
     def save(self, folder: Path) -> None:
         self.architecture.save(folder)
@@ -192,10 +171,12 @@ class Matching(Method):
         settings = asdict(self.settings)
         del settings["evaluation_batch"]
         captions = len(self.captions.examples("train")) if self.captions else 0
+        asked = [*self._train, *map(self._match, self._valid)]
+        known = [(match.example.id, match.prompt.ids, match.example.gt) for match in asked]
         return {
             "base": self.architecture.fingerprint,
             "stage": settings,
-            "valid": len(self._valid),
+            "data": digest(known),
             "captions": captions,
         }
 
@@ -216,10 +197,9 @@ def balanced(said: Tensor, fits: Tensor) -> Tensor:
 
 
 def _without(prompt: Encoded, start: int, count: int) -> Encoded:
-    """The prompt without so many tokens from `start` on."""
+    """The prompt, which has no slots, without so many tokens from `start` on."""
     return replace(
         prompt,
         ids=(*prompt.ids[:start], *prompt.ids[start + count :]),
-        slots=tuple(Slot(slot.position - count, slot.image, slot.crop) for slot in prompt.slots),
         ends=tuple(end - count for end in prompt.ends),
     )

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.errors import SynthError
-from synth.recommender.estimates import Column, estimate, groups_of, lone
+from synth.recommender.estimates import Column, estimate, groups_of, lone, tested
 from synth.recommender.ranking_metrics import GIVEN, MACRO, MICRO, MRR, NDCG, VALID, is_held, rank_columns
 from synth.recommender.runs import Query, RunFile
-from synth.recommender.significance import Groups, Values, holm, mcnemar, permutation
+from synth.recommender.significance import Groups, Values, holm
 from synth.recommender.table import Comparison, System, Table
 
 TESTED = (MICRO, MRR, NDCG)
@@ -60,7 +60,7 @@ def evaluate(runs: Mapping[str, RunFile], qrels: Sequence[Query], against: str |
             )
             for name, run in runs.items()
         },
-        comparisons=_comparisons(columns, against, groups, seed),
+        comparisons=_comparisons(columns, against, groups, single, seed),
         ceiling=figures["", "ceiling"],
         chance=float((held / lengths * weights).sum() / weights.sum()),
         places=_places(qrels),
@@ -91,26 +91,14 @@ def _hits_by_place(hit1: Values, queries: Sequence[Query]) -> tuple[int, ...]:
 
 
 def _comparisons(
-    columns: Mapping[str, Mapping[str, Column]], against: str, groups: Groups, seed: int
+    columns: Mapping[str, Mapping[str, Column]], against: str, groups: Groups, single: bool, seed: int
 ) -> list[Comparison]:
     """Every other run against one; p values adjusted by Holm over the runs, for each metric by itself."""
     found: list[Comparison] = []
-    base = columns[against]
     for metric in TESTED:
-        raw: list[tuple[str, float, tuple[int, int] | None, float]] = []
-        for name, own in columns.items():
-            if name == against or metric not in own or metric not in base:
-                continue
-            one, other, weight = own[metric].value, base[metric].value, own[metric].weight
-            gain = own[metric].mean - base[metric].mean
-            if metric == MICRO:
-                first, second, p = mcnemar(one > 0, other > 0)
-                raw.append((name, gain, (first, second), p))
-            else:
-                raw.append((name, gain, None, permutation(one * weight, other * weight, groups, seed)))
-        adjusted = holm([p for *_, p in raw])
-        found += [
-            Comparison(metric, name, against, gain, apart, p, p_holm, "mcnemar" if apart else "permutation")
-            for (name, gain, apart, p), p_holm in zip(raw, adjusted, strict=True)
-        ]
+        own = {name: column[metric] for name, column in columns.items() if metric in column}
+        raw = tested(own, against, groups, single=single, seed=seed)
+        for one, p_holm in zip(raw, holm([one.p for one in raw]), strict=True):
+            gain = own[one.system].mean - own[against].mean
+            found.append(Comparison(metric, one.system, against, gain, one.apart, one.p, p_holm, one.test))
     return found

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from pathlib import Path
 
 from synth.errors import SynthError
 from synth.recommender.compared import Compared, digits
+from synth.recommender.runs import staged
 
-SUFFIXES = (".png", ".svg")
+SUFFIXES = (".png", ".pdf", ".svg")
 _COLUMNS = 3
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#4a5568", "#975a16", "#2c7a7b")
 """One for each system, again from the first where there are more."""
@@ -22,7 +22,7 @@ def check_plot(path: Path) -> None:
         SynthError: the file's name says no form that can be drawn.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise SynthError(f"A plot cannot be written to {path}.", f"Give its file one of the endings {SUFFIXES}.")
+        raise SynthError(f"A plot cannot be written to {path}.", f"End its name in {', '.join(SUFFIXES)}.")
 
 
 def draw(compared: Compared, path: Path) -> None:
@@ -70,11 +70,10 @@ def draw(compared: Compared, path: Path) -> None:
         axes.set_xlim(0, 1.35 * longest or 1)
         axes.spines[["top", "right"]].set_visible(False)
     form = path.suffix.lower()[1:]
-    staging = path.with_name(path.name + ".partial")
     # The same figures give the same bytes: no date, and no random ids.
-    metadata = {"Date": None} if form == "svg" else {}
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {})
     with matplotlib.rc_context({"svg.hashsalt": "synth"}), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; the figures are right all the same.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing", category=UserWarning)
-        figure.savefig(staging, format=form, dpi=150, metadata=metadata)
-    os.replace(staging, path)
+        with staged(path) as staging:
+            figure.savefig(staging, format=form, dpi=150, metadata=metadata)

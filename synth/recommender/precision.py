@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -16,22 +17,30 @@ from synth.errors import SynthError
 PrecisionName = Literal["auto", "bf16", "fp16", "fp32"]
 
 _PEAKS = {
-    "H200": 989e12,
-    "H100": 989e12,
-    "GH200": 989e12,
     "B200": 2250e12,
+    "GH200": 989e12,
+    "H200": 989e12,
+    "H200 NVL": 835e12,
+    "H100": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "A100": 312e12,
     "A800": 312e12,
+    "L40S": 362e12,
     "L40": 181e12,
     "L4": 121e12,
     "A10": 125e12,
-    "A6000": 155e12,
-    "4090": 165e12,
-    "3090": 71e12,
+    "A10G": 70e12,
+    "RTX A6000": 155e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
     "V100": 112e12,
+    "V100 SXM2": 125e12,
     "T4": 65e12,
 }
-"""Dense 16-bit floating point operations a second, from the makers' data sheets."""
+"""Dense 16-bit floating point operations a second, from the makers' data sheets; by words of the device's name."""
+_OTHERWISE = {"Laptop", "Max", "Mobile", "Ti", "D", "MIG"}
+"""Words of names of slower or faster kinds, or of parts of a GPU, that the table does not have."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +82,9 @@ def peak_flops(device: torch.device, precision: Precision) -> tuple[float, str]:
     For a known GPU in 16 bits it is the data sheet's; else it is what a large matrix product reaches here.
     """
     if device.type == "cuda" and precision.name != "fp32":
-        name = torch.cuda.get_device_name(device)
-        for key in sorted(_PEAKS, key=len, reverse=True):
-            if key in name:
-                return _PEAKS[key], f"data sheet of {key}"
+        key = on_data_sheet(torch.cuda.get_device_name(device))
+        if key:
+            return _PEAKS[key], f"data sheet of {key}"
     side = 4096 if device.type == "cuda" else 768
     a = torch.ones(side, side, device=device, dtype=precision.dtype)
     best = float("inf")
@@ -87,6 +95,15 @@ def peak_flops(device: torch.device, precision: Precision) -> tuple[float, str]:
         _wait(device)
         best = min(best, time.perf_counter() - start)
     return 2 * side**3 / best, f"a {side}x{side} matrix product"
+
+
+def on_data_sheet(name: str) -> str:
+    """The GPU of the table that a device's name is of, by whole words, the most of them; empty for none."""
+    words = set(re.findall(r"[A-Za-z0-9]+", name))
+    if words & _OTHERWISE:
+        return ""
+    known = [key for key in _PEAKS if words.issuperset(key.split())]
+    return max(known, key=len, default="")
 
 
 def _wait(device: torch.device) -> None:

@@ -142,7 +142,18 @@ class RecommendPrompt:
         self.show, self.labels, self.max_length, self.apart = show, labels, max_length, apart
 
     def names(self, candidates: Sequence[str]) -> list[str]:
-        """What each candidate is called, in the list and as an answer."""
+        """What each candidate is called, in the list and as an answer.
+
+        Raises:
+            SynthError: more candidates than letters, or an id that is to be one token and is not.
+        """
+        if self.labels == "tokens":
+            for candidate in candidates:
+                if (count := len(self.tokens.known(candidate))) != 1:
+                    raise SynthError(
+                        f"The id {candidate} is {count} tokens of this model, not one of its own.",
+                        "Use --labels text, or make the model with `synth train warmup --labels tokens` on this data.",
+                    )
         if self.labels != "letters":
             return list(candidates)
         if len(candidates) > len(ascii_uppercase):
@@ -216,7 +227,7 @@ class RecommendPrompt:
         return ids, slots, pictures, ends
 
     def _conversation(self, example: RecExample, room: int) -> tuple[list[int], int]:
-        """The latest utterances that fit, and how many tokens were left out."""
+        """The latest utterances that fit, the end of the one that does not, and how many tokens were left out."""
         parts = [
             (self.tokens.known(_SPEAKERS[turn.speaker]), self.tokens.text(turn.text.strip() + "\n"))
             for turn in example.context
@@ -232,8 +243,8 @@ class RecommendPrompt:
         for who, said in reversed(parts):
             free = room - len(kept)
             if len(who) + len(said) > free:
-                if not kept and free > len(who):
-                    kept = [*who, *said[-(free - len(who)) :]]
+                if free > len(who):
+                    kept = [*who, *said[-(free - len(who)) :], *kept]
                 break
             kept = [*who, *said, *kept]
         return kept, whole - len(kept)

@@ -83,6 +83,11 @@ def is_held(query: Query) -> bool:
     return any(answer in query.candidates for answer in query.right)
 
 
+def held_pairs(queries: Sequence[Query]) -> int:
+    """Pairs with a right answer among the candidates; by all pairs, the ceiling."""
+    return sum(query.repeats * is_held(query) for query in queries)
+
+
 def ranks_all(run: RunFile, queries: Sequence[Query]) -> bool:
     """Whether a system scores all candidates of every query that it answers."""
     return all(set(query.candidates) <= run.scores[query.id].keys() for query in queries if query.id in run.scores)

@@ -23,12 +23,13 @@ from synth.recommender.adapters import (
     write_adapter,
 )
 from synth.recommender.answering import Pictures, PromptSettings, Recommender
-from synth.recommender.batches import pad, processes
+from synth.recommender.batches import pad
+from synth.recommender.feature_key import key_of
 from synth.recommender.flops import decoder_forward
-from synth.recommender.method import Method, Progress
+from synth.recommender.method import Method, Progress, digest
 from synth.recommender.prompts import Encoded
-from synth.recommender.runs import Response, RunFile, queries_of, write_run
 from synth.recommender.scoring import label_losses
+from synth.recommender.transfer import answer
 
 if TYPE_CHECKING:
     from synth.recommender.architecture import Architecture
@@ -99,12 +100,14 @@ class Recommend(Method):
         self.architecture, self.distilled, self.seed = architecture, distilled, seed
         if distilled:
             apply_distilled(architecture, distilled)
-        self.recommender = Recommender(architecture, items, pictures, self.settings.prompt)
+        self.recommender = Recommender(
+            architecture, items, pictures, self.settings.prompt, batch_option="--evaluation-batch"
+        )
         encode = self.recommender.prompt.encode
         self._train = [_Prompted(example, encode(example)) for example in train]
-        for example in valid:
-            encode(example, answer=False)
         self._valid = list(valid)
+        held = [_Prompted(example, encode(example, answer=False)) for example in valid]
+        self._data = digest(map(self._known, (*self._train, *held)))
         self._check_positions()
         self.model = adapt(architecture, "language", self.settings.lora, seed)
 
@@ -120,6 +123,12 @@ class Recommend(Method):
                 f"The longest prompt has {longest:,} tokens, and this model reads {known:,}.",
                 "Use a lower --max-length, fewer candidates, or --pooling cls.",
             )
+
+    def _known(self, entry: _Prompted) -> object:
+        """What of an example decides what is learnt, the candidates' pictures too."""
+        example, prompt = entry
+        shown = [self.recommender.pictures.hash_of(item) for item in example.candidates]
+        return example.id, example.gt, example.repeats, example.candidates, shown, prompt.ids, prompt.answer
 
     def length(self, example: _Prompted) -> int:
         return len(example.prompt)
@@ -164,16 +173,22 @@ class Recommend(Method):
         return share * decoder_forward(text, batch["lengths"], len(batch["labels"]))
 
     def signature(self) -> dict[str, Any]:
+        distilled = fingerprint(self.distilled) if self.distilled else ""
+        looks = self.settings.prompt.show == "features"
+        layer, pooling = self.settings.layer, self.settings.pooling
+        key = key_of(self.architecture, adapter=distilled, layer=layer, pooling=pooling).digest if looks else ""
         return {
             "base": self.architecture.fingerprint,
-            "distilled": fingerprint(self.distilled) if self.distilled else "",
+            "distilled": distilled,
+            "features": key,
             "prompt": asdict(self.settings.prompt),
             "lora": asdict(self.settings.lora),
-            "layer": self.settings.layer,
-            "pooling": self.settings.pooling,
+            "layer": layer,
+            "pooling": pooling,
             "metric": self.metric,
             "lora_seed": self.seed,
             "valid": len(self._valid),
+            "data": self._data,
         }
 
 
@@ -204,36 +219,13 @@ def write_answers(
     out: Path,
     progress: Progress | None = None,
 ) -> None:
-    """Answers questions by both protocols and writes them as runs: `scored` and `written` below `out`.
-
-    Every process must call it; the first one writes.
+    """`transfer.answer` for a method that has just been trained.
 
     Args:
-        name: of the system in tables.
         facts: what tables say of the runs; what the method knows of itself is added.
     """
-    rank, world = processes()
-    batch = method.settings.evaluation_batch
-    if progress:
-        progress.stage("score", len(asked))
-    advance = (lambda done: progress.advance(done * world)) if progress else None
-    scores = method.recommender.rank(asked, batch, advance)
-    if progress:
-        progress.stage("write", len(asked))
-    said = method.recommender.respond(asked, batch, advance=advance)
-    if rank != 0:
-        return
     known = {"family": "trained", "show": method.settings.prompt.show, "distilled": bool(method.distilled), **facts}
-    queries = queries_of(asked)
-    listed = {example.id: scores[example.id] for example in asked}
-    write_run(out / "scored", RunFile(name, listed, facts={**known, "protocol": "scored"}), queries)
-    written = RunFile(
-        f"{name}, written",
-        {response.query: {response.item: 1.0} if response.item else {} for response in said},
-        {response.query: Response(response.text, response.valid) for response in said},
-        {**known, "protocol": "written"},
-    )
-    write_run(out / "written", written, queries)
+    answer(method.recommender, asked, name, known, out, method.settings.evaluation_batch, progress)
 
 
 def load_recommender(

@@ -90,16 +90,15 @@ class Retriever:
         return found
 
     def scores(self, queries: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-        """The likeness of each query's own candidates, by id; 0 for those without a text."""
+        """The likeness of each query's own candidates, by id; those without a text are below all others."""
         masks = [self._mask(listed, among=True) for listed in candidates]
         depth = max((len(listed) for listed in candidates), default=1)
-        return [
-            {
-                **dict.fromkeys(listed, 0.0),
-                **dict(zip((self.ids[row] for row in ranking.rows.tolist()), ranking.scores.tolist(), strict=True)),
-            }
-            for ranking, listed in zip(self._rank(queries, masks, depth), candidates, strict=True)
-        ]
+        found = []
+        for ranking, listed in zip(self._rank(queries, masks, depth), candidates, strict=True):
+            alike = dict(zip((self.ids[row] for row in ranking.rows.tolist()), ranking.scores.tolist(), strict=True))
+            last = min([0.0, *alike.values()]) - 1
+            found.append({item: alike.get(item, 0.0 if item in self._rows else last) for item in listed})
+        return found
 
     def _encode(self, items: Items, kept: Path | None) -> None:
         progress = (lambda _, done, total: self._tell("items", done, total)) if self._report else None

@@ -12,6 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,6 +94,11 @@ def _coin(query: str, item: str) -> bytes:
     return hashlib.blake2b(f"{query}\x1f{item}".encode(), digest_size=8).digest()
 
 
+def folder_name(name: str) -> str:
+    """A system's name as that of a folder."""
+    return "".join(c if c.isalnum() or c in "-._" else "_" for c in name).strip(".") or "run"
+
+
 def write_run(folder: Path, run: RunFile, queries: Sequence[Query]) -> None:
     """Writes a run; each file is moved to its place whole, `run.json` last."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +120,8 @@ def read_run(path: Path) -> tuple[RunFile, list[Query]]:
         path: its folder, or a file in it.
 
     Raises:
-        SynthError: it is no run, or is damaged: a column is missing, a query stands twice, or one is answered that
-            was not asked.
+        SynthError: it is no run, or is damaged: a column or a fact is missing or of the wrong kind, a query stands
+            twice, or one is answered that was not asked.
     """
     folder = path if path.is_dir() else path.parent
     if not (folder / FACTS).is_file() or not (folder / RUN).is_file():
@@ -126,7 +132,7 @@ def read_run(path: Path) -> tuple[RunFile, list[Query]]:
     place = folder / FACTS
     try:
         facts = json.loads(place.read_text("utf-8"))
-        name, rest = str(facts["name"]), dict(facts["facts"])
+        name, rest = _text(facts["name"]), _facts(facts["facts"])
         place = folder / QUERIES
         queries = [_query(row) for row in read_lines(place)]
         asked = _once((query.id, query) for query in queries)
@@ -158,7 +164,7 @@ def _query(row: dict[str, Any]) -> Query:
         conversation=str(row["conversation"]),
         gt=_text(row["gt"]),
         candidates=tuple(map(str, row["candidates"])),
-        repeats=int(row.get("repeats", 1)),
+        repeats=_count(row.get("repeats", 1)),
         answers=tuple(map(str, row.get("answers", ()))),
         reference=_text(row.get("reference", "")),
     )
@@ -168,6 +174,29 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no text")
     return value
+
+
+def _count(value: Any, least: int = 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{value!r} is no count from {least}")
+    return value
+
+
+def _facts(found: Any) -> dict[str, Any]:
+    """What tables say of a run; what only its maker reads is left as it is."""
+    if not isinstance(found, dict):
+        raise ValueError("its facts are no object")
+    for key in ("task", "data", "split", "generator", "family"):
+        _text(found.get(key, ""))
+    for key in ("trained", "metrics"):
+        if not isinstance(found.get(key, []), list):
+            raise ValueError(f"{key} is no list")
+        for name in found.get(key, []):
+            _text(name)
+    if "coverage" in found:
+        for key in ("with_titles", "examples"):
+            _count(found["coverage"][key], 0)
+    return found
 
 
 def _scores(row: Mapping[str, Any]) -> dict[str, float]:
@@ -192,15 +221,24 @@ def _known(answered: Mapping[str, object], asked: Mapping[str, object]) -> None:
         raise ValueError(f"it answers {len(unknown):,} queries that were not asked, such as {min(unknown)}")
 
 
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A file beside its place, to be written and moved there whole; what fails leaves nothing behind."""
+    staging = path.with_name(path.name + ".partial")
+    try:
+        yield staging
+        os.replace(staging, path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes JSON lines beside their place and moves them there."""
-    staging = path.with_name(path.name + ".partial")
-    with staging.open("w", encoding="utf-8", newline="\n") as file:
+    with staged(path) as staging, staging.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    os.replace(staging, path)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -214,6 +252,5 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a text beside its place and moves it there."""
-    staging = path.with_name(path.name + ".partial")
-    staging.write_text(text, "utf-8", newline="\n")
-    os.replace(staging, path)
+    with staged(path) as staging:
+        staging.write_text(text, "utf-8", newline="\n")

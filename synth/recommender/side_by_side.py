@@ -12,9 +12,10 @@ from pathlib import Path
 
 from synth.analysis.statistics.table import Table as TextTable
 from synth.errors import SynthError
-from synth.recommender.compare import compare
+from synth.recommender.compare import allows, check_metrics, compare
 from synth.recommender.compared import Compared, figure_text
 from synth.recommender.questions import require_equal
+from synth.recommender.ranking_metrics import held_pairs
 from synth.recommender.runs import Query, RunFile, read_run
 from synth.recommender.table import NONE
 
@@ -61,21 +62,27 @@ def report(paths: Sequence[Path], metrics: Sequence[str] | None = None, seed: in
     """The report: what each data set is, then every task's metrics.
 
     Args:
-        metrics: None for the first two of each task; others where a task has them.
+        metrics: any of docs/evaluation.md, each shown for the tasks that allow it; None for the first two of each
+            task.
 
     Raises:
-        SynthError: as `read_groups`, or no task has such a metric.
+        SynthError: as `read_groups`, or there is no such metric, or no task has it.
     """
+    check_metrics(metrics or ())
     groups = read_groups(paths)
-    found = [(group, compare(group.runs, group.queries, None, None, seed)) for group in groups]
+    found = []
+    for group in groups:
+        own = [name for name in metrics or () if allows(group.runs, group.queries, name)]
+        found.append((group, compare(group.runs, group.queries, own, seed=seed)))
+    missing = [name for name in metrics or () if not any(compared.figures.get(name) for _, compared in found)]
+    if missing:
+        raise SynthError(f"None of these runs has {' or '.join(missing)}.", "Leave it out of --metrics.")
     tables = [_data(found)]
     for task in dict.fromkeys(group.task for group in groups):
-        own = [(group, compared) for group, compared in found if group.task == task]
-        there = list(dict.fromkeys(name for _, compared in own for name in compared.figures))
+        here = [(group, compared) for group, compared in found if group.task == task]
+        there = list(dict.fromkeys(name for _, compared in here for name in compared.figures))
         chosen = [name for name in metrics if name in there] if metrics else there[:HEADLINES]
-        tables += [_table(task, name, own) for name in chosen]
-    if len(tables) == 1:
-        raise SynthError(f"None of these runs has {' or '.join(metrics or ())}.", "Leave out --metrics.")
+        tables += [_table(task, name, here) for name in chosen]
     return tables
 
 
@@ -86,8 +93,8 @@ def _data(found: Sequence[tuple[Group, Compared]]) -> TextTable:
             (run.facts["coverage"] for run in group.runs.values() if "coverage" in run.facts), {}
         )
         titled = f"{coverage['with_titles']:,} of {coverage['examples']:,}" if coverage else NONE
-        held = [query for query in group.queries if query.candidates]
-        ceiling = f"{sum(q.gt in q.candidates for q in held) / len(held):.4f}" if held else NONE
+        listed = any(query.candidates for query in group.queries)
+        ceiling = f"{held_pairs(group.queries) / compared.pairs:.4f}" if listed else NONE
         kind = f"synthetic: {compared.generator}" if compared.generator else "real"
         numbers = (f"{compared.conversations:,}", f"{compared.queries:,}", ceiling, titled)
         rows.append((group.task, f"{group.data}, {group.split}".strip(", "), kind, *numbers))
@@ -95,7 +102,7 @@ def _data(found: Sequence[tuple[Group, Compared]]) -> TextTable:
         title="Data",
         columns=("task", "data", "made by", "conversations", "questions", "ceiling", "with all titles"),
         rows=tuple(rows),
-        note="Ceiling: share of questions whose right answer is among the candidates. With all titles: examples that "
+        note="Ceiling: share of pairs with a right answer among the candidates. With all titles: examples that "
         "could be asked, where a run says how many there were.",
         left=3,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,6 +10,8 @@ from synth.analysis.statistics.table import Table as TextTable
 from synth.errors import SynthError
 
 NONE = "–"
+TESTS = {"mcnemar": "McNemar, exact", "permutation": "permutation, paired", "bootstrap": "bootstrap, paired"}
+"""How tables name the tests of `Comparison`."""
 _WIDTH = 200
 """Columns where the output is no terminal."""
 _LABELS = {
@@ -97,7 +99,7 @@ class Table:
         found = [self._figures()]
         if self.comparisons:
             found.append(self._tests())
-        return [*found, self._by_place()]
+        return [*found, self.by_place()]
 
     def _figures(self) -> TextTable:
         rows = []
@@ -138,7 +140,7 @@ class Table:
                 f"{one.apart[0]} / {one.apart[1]}" if one.apart else NONE,
                 p_text(one.p),
                 p_text(one.p_holm),
-                "McNemar, exact" if one.test == "mcnemar" else "permutation, paired",
+                TESTS[one.test],
             )
             for one in self.comparisons
         )
@@ -150,14 +152,15 @@ class Table:
             left=2,
         )
 
-    def _by_place(self) -> TextTable:
+    def by_place(self) -> TextTable:
+        """How often each system is right, by the right answer's place in the list: a favoured place shows."""
         rows = [("right answers there", *map(str, self.places))]
         rows += [(system.name, *map(str, system.hits_by_place)) for system in self.systems.values()]
         return TextTable(
             title="Answered right, by the right answer's place in the list",
             columns=("system", *(str(place + 1) for place in range(len(self.places)))),
             rows=tuple(rows),
-            note="A system that favours a place shows it here."
+            note=f"{title_of(self.data, self.split, self.generator)}. A system that favours a place shows it here."
             + ("" if max(self.places) - min(self.places) <= 1 else " Right answers are not spread evenly over places."),
         )
 
@@ -179,18 +182,22 @@ def overview(results: Sequence[Table]) -> TextTable:
         title="Systems",
         columns=("family", "system", *columns),
         rows=(*rows, ("", "ceiling", *ceilings)),
-        note=_generators(results),
+        note=_asked(results),
         left=2,
     )
 
 
 def ablation(results: Sequence[Table]) -> TextTable:
-    """Variants by row, data sets side by side: HR@1, and its p against the run that all are compared with (Table 7)."""
+    """Variants by row, data sets side by side: HR@1 with its interval, and its p against the run that all are compared
+    with (Table 7)."""
     names = list(dict.fromkeys(name for table in results for name in table.systems))
     rows = [(name, *(cell for table in results for cell in _tested(table, name))) for name in names]
     columns = [head for table in results for head in (f"{table.data} HR@1", "p (Holm)")]
-    note = " ".join(dict.fromkeys(f"p: McNemar's exact test against {table.against}, Holm." for table in results))
-    return TextTable("Ablations", ("variant", *columns), tuple(rows), f"{note} {_generators(results)}".strip())
+    parts = ["In brackets: 95 % confidence interval."]
+    for table in results:
+        used = {one.test for one in table.comparisons if one.metric == "lavic.hr1_micro"}
+        parts += [f"{table.data}: p against {table.against}, {TESTS[test]}, Holm." for test in sorted(used)]
+    return TextTable("Ablations", ("variant", *columns), tuple(rows), " ".join([*parts, _asked(results)]))
 
 
 def domains(results: Sequence[Table]) -> TextTable:
@@ -213,7 +220,7 @@ def domains(results: Sequence[Table]) -> TextTable:
     rows = [(name, how, *(_pair(found.get(data))[0] for data in names)) for (name, how), found in trained.items()]
     columns = [f"{name} HR@1" for name in names]
     return TextTable(
-        "Separate and combined domains", ("system", "trained", *columns), tuple(rows), _generators(results), left=2
+        "Separate and combined domains", ("system", "trained", *columns), tuple(rows), _asked(results), left=2
     )
 
 
@@ -253,7 +260,9 @@ def _pair(system: System | None) -> tuple[str, str]:
 
 def _tested(table: Table, name: str) -> tuple[str, str]:
     found = [one for one in table.comparisons if one.system == name and one.metric == "lavic.hr1_micro"]
-    return _pair(table.systems.get(name))[0], p_text(found[0].p_holm) if found else NONE
+    system = table.systems.get(name)
+    figure = _with_interval(system.figures["lavic.hr1_micro"]) if system else NONE
+    return figure, p_text(found[0].p_holm) if found else NONE
 
 
 def _with_interval(figure: Figure | None) -> str:
@@ -275,6 +284,11 @@ def title_of(data: str, split: str, generator: str) -> str:
     return f"{name} (synthetic: {generator})" if generator else name
 
 
-def _generators(results: Sequence[Table]) -> str:
-    made: Mapping[str, str] = {table.data: table.generator for table in results if table.generator}
-    return " ".join(f"{data} is synthetic, made by {generator}." for data, generator in made.items())
+def _asked(results: Sequence[Table]) -> str:
+    """Of each data set, how much was asked, and what made it where it is synthetic."""
+    parts = []
+    for table in results:
+        parts.append(f"{table.data or 'Asked'}: {table.conversations:,} conversations, {table.pairs:,} pairs.")
+        if table.generator:
+            parts.append(f"{table.data} is synthetic, made by {table.generator}.")
+    return " ".join(parts)

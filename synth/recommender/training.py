@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -65,7 +66,9 @@ class _State:
     tokens: int = 0
     flops: float = 0.0
     seconds: float = 0.0
-    """Spent in optimizer steps."""
+    """Spent in optimizer steps, from waiting for their batches on."""
+    waiting: float = 0.0
+    """Of those seconds, spent waiting for batches."""
     best_value: float | None = None
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -93,14 +96,16 @@ class _Run:
         self.stop = Stop()
 
     def go(self) -> Trained:
+        from accelerate import Accelerator, PartialState
+        from accelerate.utils import ProjectConfiguration
+
+        PartialState(cpu=self.device.type == "cpu")
+        self.rank, self.world = batches.processes()
         if (metrics := checkpoint.finished(self.out, self._identity())) is not None:
             self._load(checkpoint.read_trained(self.out / "best"))
             return Trained(self.out, self.out / "best", metrics)
         if self.settings.deterministic:
             be_deterministic()
-        from accelerate import Accelerator
-        from accelerate.utils import ProjectConfiguration
-
         check_trackers(self.settings.trackers)
         self.accelerator = Accelerator(
             cpu=self.device.type == "cpu",
@@ -108,7 +113,6 @@ class _Run:
             log_with=list(self.settings.trackers) or None,
             project_config=ProjectConfiguration(str(self.out), logging_dir=str(self.out / "logs")),
         )
-        self.rank, self.world = batches.processes()
         self.optimizer = torch.optim.AdamW(
             self.trained.values(), lr=self.settings.lr, weight_decay=self.settings.weight_decay
         )
@@ -143,31 +147,37 @@ class _Run:
         return {
             "method": self.method.name,
             "settings": self.settings.identity(),
+            # A state counts optimizer steps, and this says which batches a step has.
+            "batches_a_step": self._together,
             "examples": len(self.examples),
             "lengths": lengths,
             **self.method.signature(),
         }
+
+    @property
+    def _together(self) -> int:
+        """Batches of an optimizer step, over all processes."""
+        return self.world * self.settings.accumulate
 
     def _epochs(self) -> None:
         state, settings = self.state, self.settings
         if settings.evaluate_first and not state.history:
             self._evaluate()
         self._saved = time.monotonic()
-        together = self.world * settings.accumulate
-        steps_an_epoch = math.ceil(math.ceil(len(self.examples) / settings.batch) / together)
+        steps_an_epoch = math.ceil(math.ceil(len(self.examples) / settings.batch) / self._together)
         while state.epoch < settings.epochs:
             plan = batches.plan(
                 self.grouping, settings.batch, seed=settings.seed, epoch=state.epoch, grouped=settings.grouped
             )
             self.efficiency = batches.efficiency(self.lengths, plan)
-            todo = batches.updates(plan, together)[state.step :]
+            todo = batches.updates(plan, self._together)[state.step :]
             if self.progress:
                 self.progress.stage(f"{self.method.name}, epoch {state.epoch + 1}", steps_an_epoch)
                 self.progress.advance(state.step)
             shares = [update[self.rank :: self.world] for update in todo]
             made = batches.prefetch([entry for share in shares for entry in share], self._collate, settings.workers)
             for share in shares:
-                self._step([next(made) for _ in share], steps_an_epoch * settings.epochs)
+                self._step(len(share), made, steps_an_epoch * settings.epochs)
                 if self.progress:
                     self.progress.advance(state.step)
             self._save()
@@ -180,12 +190,14 @@ class _Run:
         number, chosen = entry
         return number, chosen, self.method.collate([self.examples[i] for i in chosen])
 
-    def _step(self, share: list[tuple[int, list[int], Any]], steps: int) -> None:
-        """One optimizer step on this process' share of its batches, which may be empty at the end of an epoch."""
+    def _step(self, count: int, made: Iterator[tuple[int, list[int], Any]], steps: int) -> None:
+        """One optimizer step on this process' share of its batches, the next `count`: none at the end of an epoch."""
         from accelerate.utils import send_to_device
 
         settings, state = self.settings, self.state
         start = time.perf_counter()
+        share = [next(made) for _ in range(count)]
+        state.waiting += time.perf_counter() - start
         self.model.train()
         loss = torch.zeros((), device=self.device)
         sums = [0.0] * 6  # label tokens, examples, tokens with padding, operations, stop, save
@@ -313,6 +325,7 @@ class _Run:
             "examples_per_second": round(state.examples / seconds, 4),
             "tokens_per_second": round(state.tokens / seconds, 2),
             "mfu": round(state.flops / seconds / (self.peak * self.world), 4),
+            "waiting_share": round(state.waiting / seconds, 4),
             "peak_memory_bytes": peak_memory(self.device),
         }
 

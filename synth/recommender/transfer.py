@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth.errors import SynthError
+from synth.recommender.batches import processes
 from synth.recommender.method import Progress
 from synth.recommender.runs import Response, RunFile, queries_of, write_run
 
@@ -51,14 +52,25 @@ def answer(
     batch: int = 8,
     progress: Progress | None = None,
 ) -> None:
-    """Answers by both protocols, and writes the runs `scored` and `written` below `out`."""
+    """Answers questions by both protocols and writes them as runs: `scored` and `written` below `out`.
+
+    Every process must call it; the first one writes.
+
+    Args:
+        name: of the system in tables.
+        facts: what tables say of the runs.
+        batch: questions at once.
+    """
+    rank, world = processes()
+    advance = (lambda done: progress.advance(done * world)) if progress else None
     if progress:
         progress.stage("score", len(examples))
-    advance = progress.advance if progress else None
     ranked = recommender.rank(examples, batch, advance)
     if progress:
         progress.stage("write", len(examples))
     said = recommender.respond(examples, batch, advance=advance)
+    if rank != 0:
+        return
     queries = queries_of(examples)
     scores = {example.id: ranked[example.id] for example in examples}
     write_run(out / "scored", RunFile(name, scores, facts={**facts, "protocol": "scored"}), queries)

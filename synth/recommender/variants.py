@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from synth.errors import SynthError
 from synth.recommender.adapters import Lora
 from synth.recommender.answering import PromptSettings
+from synth.recommender.candidates import Others
 from synth.recommender.data import Dataset
 from synth.recommender.items import Item
 from synth.recommender.method import TrainSettings
@@ -67,6 +68,10 @@ class Study:
     """Train on all domains together as well, and test every model on every domain."""
     feature_batch: int = 64
     """Crops encoded at once."""
+    candidates: str = "delivered"
+    """Which lists the data sets hold, for tables."""
+    others: Others = "out"
+    """What becomes of other right answers in the lists that are answered."""
 
     @property
     def trainings(self) -> list[tuple[Dataset, ...]]:

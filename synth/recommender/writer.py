@@ -11,6 +11,7 @@ import torch
 
 from synth.errors import SynthError
 from synth.recommender.answers import Answers, key_of, opened
+from synth.recommender.base import shown_name
 from synth.recommender.crops import image_hash
 from synth.recommender.extras import quiet
 from synth.recommender.precision import PrecisionName, memory_guard
@@ -53,8 +54,7 @@ class LocalWriter:
         batch: int = 8,
     ) -> LocalWriter:
         """A model's folder, or its name on a hub; see `synth.recommender.speakers.load_speaker`, and what it raises."""
-        shown = Path(name).resolve().name if Path(name).is_dir() else name.rpartition("/")[2]
-        return cls(load_speaker(name, precision, device, quantise), shown, batch)
+        return cls(load_speaker(name, precision, device, quantise), shown_name(name), batch)
 
     def write(self, asked: Sequence[Asked], folder: Path, progress: Progress | None = None) -> dict[str, str]:
         """Answers by id; see `synth.recommender.asking.Writer`. What is longer than the model takes gets none.

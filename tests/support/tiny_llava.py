@@ -179,7 +179,7 @@ def write_data(world: World, folder: Path) -> Path:
 
 
 class MemoryFeatures:
-    """Features in memory, under the picture's path, as the tower gives them now."""
+    """Features in memory, under the name of the picture's file, as the tower gives them now."""
 
     def __init__(self, architecture: Architecture, items: dict[str, Item]) -> None:
         import torch
@@ -191,11 +191,11 @@ class MemoryFeatures:
             for item in items.values():
                 for image in item.images[:1]:
                     pixels = crops(open_image(image), architecture.image_processor)
-                    self._kept[str(image)] = architecture.encode(pixels).cpu().numpy()
+                    self._kept[image.name] = architecture.encode(pixels).cpu().numpy()
 
     def get(self, image_hash: str) -> Any:
         return self._kept[image_hash]
 
 
 def hashes(items: dict[str, Item]) -> dict[str, str]:
-    return {item.id: str(item.images[0]) for item in items.values() if item.images}
+    return {item.id: item.images[0].name for item in items.values() if item.images}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth.errors import SynthError
-from synth.recommender.asking import Asked, Writer
+from synth.recommender.asking import ANSWERS, Asked, Writer
 from synth.recommender.imagery.data import Domain, Recs, Request, check_ids, read_descriptions
 from synth.recommender.imagery.negatives import with_choices
 from synth.recommender.imagery.outputs import (
@@ -19,6 +19,7 @@ from synth.recommender.imagery.outputs import (
     describe_output,
     modality_of,
     output_path,
+    read_outputs,
     write_outputs,
 )
 from synth.recommender.imagery.prompts import COI_TOKENS, MAX_TOKENS, ask
@@ -135,53 +136,102 @@ def questions(
     return asked
 
 
-def put(
-    domain: Domain,
-    task: Task,
-    writer: Writer,
-    show: Shown,
-    out: Path,
-    *,
-    coi: bool = False,
-    seed: int = 0,
-    limit: int | None = None,
-    progress: Progress | None = None,
-) -> Answers:
-    """Asks a model all requests of a domain, writes its outputs and the run, and scores them.
+@dataclass(frozen=True)
+class Plan:
+    """What a model is to be asked about a domain."""
 
-    What is answered is kept below `out`, so the same call goes on where it was stopped.
+    domain: Domain
+    task: Task
+    show: Shown
+    coi: bool
+    recs: Recs
+    requests: Mapping[str, Request]
+    asked: Sequence[Asked]
+    """A request of which there is nothing to show is not among them."""
+
+    def path(self, model: str, out: Path) -> Path:
+        """The file of a model's outputs.
+
+        Raises:
+            SynthError: it is there, with answers to requests that this plan leaves out.
+        """
+        path = output_path(out, model + (COI if self.coi else ""), self.domain.name, self.show.modality, self.task)
+        if path.is_file():
+            check_whole(path, read_outputs(path)[0], {one.id for one in self.asked})
+        return path
+
+
+def plan(
+    domain: Domain, task: Task, show: Shown, *, coi: bool = False, seed: int = 0, limit: int | None = None
+) -> Plan:
+    """Reads the data and words all questions; nothing is asked.
 
     Args:
         limit: only the first so many requests.
 
     Raises:
-        SynthError: there is nothing to show, or the model cannot answer.
+        SynthError: there is nothing to show, or chain-of-imagery has nothing to start from.
     """
+    if coi and show.modality == NONE:
+        raise SynthError("--coi needs pictures or descriptions.", "Choose another --show, or leave out --coi.")
     recs = domain.recs()
     requests = chosen_requests(domain, recs, task, seed, limit)
     asked = questions(requests, domain.name, task, show, coi=coi)
     if not asked:
         raise SynthError(f"There is nothing to show of the first {len(requests):,} requests.", "Raise --limit.")
-    if progress and len(asked) < len(requests):
-        progress.note(f"{len(requests) - len(asked):,} requests have nothing to show; they are not asked.")
-    name = writer.name + (COI if coi else "")
-    path = output_path(out, name, domain.name, show.modality, task)
-    said = writer.write(asked, out / "answers" / describe_output(path).name, progress)
+    return Plan(domain, task, show, coi, recs, requests, asked)
+
+
+def put(plan: Plan, writer: Writer, out: Path, progress: Progress | None = None) -> Answers:
+    """Asks a model all that was planned, writes its outputs and the run, and scores them.
+
+    What is answered is kept in `out/answers`, so the same call goes on where it was stopped.
+
+    Raises:
+        SynthError: the model cannot answer, or what it said to more requests would be lost.
+    """
+    path = plan.path(writer.name, out)
+    asked, left = plan.asked, len(plan.requests) - len(plan.asked)
+    if progress and left:
+        progress.note(f"{left:,} requests have nothing to show; they are not asked.")
+    said = writer.write(asked, out / ANSWERS, progress)
     answers = {one.id: said[one.id] for one in asked if one.id in said}
     if not answers:
         raise SynthError(f"{writer.name} answered none of {len(asked):,} requests.", "Its answers' folder says why.")
-    return keep(path, answers, recs, requests, only={one.id for one in asked})
+    return keep(path, answers, plan.recs, plan.requests, only={one.id for one in asked})
+
+
+def check_whole(path: Path, there: Collection[str], asked: Collection[str]) -> None:
+    """
+    Raises:
+        SynthError: a file is about more requests than are asked now, which writing it anew would lose.
+    """
+    more = len(set(there) - set(asked))
+    if more:
+        raise SynthError(
+            f"{path} is about {more:,} requests that are not asked this time.",
+            "Leave out --limit or raise it, or choose another --out.",
+        )
 
 
 def keep(
-    path: Path, answers: Mapping[str, str], recs: Recs, requests: Mapping[str, Request], only: set[str]
+    path: Path,
+    answers: Mapping[str, str],
+    recs: Recs,
+    requests: Mapping[str, Request],
+    only: set[str],
+    family: str = "",
 ) -> Answers:
-    """Writes answers as outputs and as a run (by the fixed rules), and scores them by both."""
+    """Writes answers as outputs and as a run (by the fixed rules), and scores them by both.
+
+    Args:
+        family: of the run, see `as_run`.
+    """
     write_outputs(path, answers)
     output = describe_output(path)
     original, fixed = (
         score_answers(output, answers, recs, requests, mode, only=only) for mode in ("original", "fixed")
     )
     run = path.parent / output.name
-    write_run(run, *as_run(fixed, recs, requests))
+    write_run(run, *as_run(fixed, recs, requests, family))
     return Answers(path, run, (original, fixed))

@@ -65,6 +65,8 @@ class Domain:
         for request, rated in raw.items():
             if not isinstance(rated, dict) or not rated:
                 raise SynthError(f"{path}: nothing was recommended for {request}.", _wanted(_RECS))
+            if not all(title.strip() for title in rated):
+                raise SynthError(f"{path}: a title for {request} is empty.", _wanted(_RECS))
             if not all(isinstance(votes, int | float) for votes in rated.values()):
                 raise SynthError(f"{path}: the upvotes of {request} are no numbers.", _wanted(_RECS))
         return raw
@@ -213,10 +215,11 @@ def parsed(lines: Iterator[str], path: Path, what: str) -> Iterator[tuple[int, d
 
 
 def _request(row: dict[str, Any]) -> Request:
-    images = [str(name) for name in row["images"]]
-    choices, true = row.get("choices") or [], row.get("true_index", -1)
-    if not all(isinstance(choice, str) for choice in choices):
-        raise ValueError("its choices are no texts")
+    images, choices = row["images"], row.get("choices") or []
+    for name, listed in (("images", images), ("choices", choices)):
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            raise ValueError(f"its {name} are no list of texts")
+    true = row.get("true_index", -1)
     if choices and (not isinstance(true, int) or not 0 <= true < len(choices)):
         raise ValueError("true_index names none of its choices")
     return Request(

@@ -9,6 +9,8 @@ from synth.errors import SynthError
 from synth.recommender.imagery.outputs import COI, IMAGE
 from synth.recommender.imagery.published import DESCRIBERS
 from synth.recommender.imagery.tables import ACCURACY, HITS, Row
+from synth.recommender.plot import check_plot
+from synth.recommender.runs import staged
 
 _SHORT = {"OFA-huge": "OFA", "llava-v1.5-13b": "LLaVA", "gpt-4-vision-preview": "GPT-4V"}
 _SHOWN = {HITS[0]: "Hit@1", HITS[1]: "Hit@10", ACCURACY: "accuracy"}
@@ -22,8 +24,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     Raises:
         SynthError: there is nothing to draw, or the ending is of no picture.
     """
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise SynthError(f"{path} is no picture's name.", "End it in .png, .pdf or .svg.")
+    check_plot(path)
     from matplotlib.figure import Figure
 
     domains = sorted({row.domain for row in rows})
@@ -65,7 +66,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     if drawn:
         figure.legend(handles=list(drawn.values()), loc="outside lower center", ncols=2, fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    with staged(path) as staging:
+        figure.savefig(staging, format=path.suffix.lower()[1:], dpi=150)
 
 
 def _place(drawn: dict[str, object], label: str, *, level: bool) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import re
 import zlib
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Literal, TypeAlias, get_args
 
 from synth.errors import SynthError
 from synth.recommender.imagery.data import parsed
+from synth.recommender.runs import staged
 
 Task: TypeAlias = Literal["rec_title", "rec_choice"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -85,13 +85,13 @@ def find_outputs(named: Iterable[Path]) -> list[Path]:
 
 def output_path(folder: Path, model: str, domain: str, modality: str, task: Task) -> Path:
     """Where answers are written; signs that a file's name cannot have, or that part names, become `-`."""
-    return folder / f"{'__'.join(_plain(part) for part in (model, domain, modality))}__{task}.jsonl.gz"
+    return folder / f"{'__'.join(plain(part) for part in (model, domain, modality))}__{task}.jsonl.gz"
 
 
 def modality_of(path: Path) -> str:
     """What a file of descriptions is called in the names of outputs."""
     stem = path.name.removesuffix(".jsonl").removeprefix("descriptions_")
-    return SOURCES.get(stem, _plain(stem))
+    return SOURCES.get(stem, plain(stem))
 
 
 def read_outputs(path: Path) -> tuple[dict[str, str], int]:
@@ -136,14 +136,14 @@ def write_outputs(path: Path, answers: Mapping[str, str]) -> None:
         for name, said in answers.items()
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(path.name + ".partial")
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as file:
         file.write(text.encode())
-    staging.write_bytes(packed.getvalue())
-    os.replace(staging, path)
+    with staged(path) as staging:
+        staging.write_bytes(packed.getvalue())
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A name as part of a file's: other signs become `-`, and `__`, which parts names, becomes `_`."""
     kept = "".join(c if c.isalnum() or c in "-._" else "-" for c in text)
     return re.sub("_{2,}", "_", kept).strip("-_.") or "model"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Literal, TypeAlias
 
 Mode: TypeAlias = Literal["original", "fixed"]
@@ -25,15 +26,23 @@ _BY = re.compile(r"\s+by\s+", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 
 _ALONE = " \t\r\n.,:;!?()[]{}<>*_`'\"“”‘’"
-_LEAD = re.compile(r"[\W_]*([A-E])(?:\s*[.):\]}*_]+(?!\w)|\s+[-–—]\s|\s*\n)")
-# An `A` that is no label is the article, so it needs a sign or the end after it.
-_LETTER = r"[\W_]{0,4}(?:([B-E])\b(?!\.\w)|(A)(?=\s*[.,;:!?)\]*\"'_]+(?:\s|$)|\s*$|\n))"
+_LEAD = re.compile(r"[\W_]*(?P<letter>[A-Ea-e])(?:\s*[.):\]}*_]+(?!\w)|\s+[-–—]\s|\s*\n)")
+# An `A` that is no label is the article, and a small letter is anything, so they need a sign or the end after them.
+_LETTER = r"[\W_]{0,4}(?P<letter>[B-E]\b(?!\.\w)|[Aa-e](?=\s*[.,;:!?)\]*\"'_]+(?:\s|$)|\s*$|\n))"
 _STATED = re.compile(
     r"(?i:\b(?:answer|recommendation|recommend|suggestion|suggest|selection|select|choose|pick|go\s+with)\b"
     r"(?:\s+(?:is|was|would\s+be|option|choice|answer|with))*)\s*:?\s*" + _LETTER
 )
-_OPTION = re.compile(r"(?i:\boption)[\s:(\[\"'*_]{0,4}\b([A-E])\b(?!\.\w)|(?i:\bchoice)\b\s*:?\s*" + _LETTER)
-_LABEL = re.compile(r"(?<![\w.'’])([A-E])[.):](?=\s|$|[*_\"'])")
+_BOXED = re.compile(r"\\boxed\{\s*(?:\\text\w*\{)?\(?(?P<letter>[A-Ea-e])\b")
+_OPTION = re.compile(r"(?i:\boption)[\s:(\[\"'*_]{0,4}\b(?P<letter>[A-E])\b(?!\.\w)")
+_CHOICE = re.compile(r"(?i:\bchoice)\b\s*:?\s*" + _LETTER)
+_LABEL = re.compile(r"(?<![\w.'’])(?:(?=[A-E][.):](?:\s|$|[*_\"']))|(?<=\()(?=[a-e]\)))(?P<letter>[A-Ea-e])")
+_LISTED = re.compile(r"^[\W_]*(?P<letter>[A-Ea-e])[.):][\W_]*\s\S", re.MULTILINE)
+_EQUAL = re.compile(r"[.)\]*_\"']*\s*(?:[,/&]|\bor\b|\band\b)+\s*[(\[*_\"']*[A-E]\b(?!\.\w)")
+# `B. S.A. Corn` has a label before its initials, for they are not parted alike.
+_INITIALS = re.compile(r"[A-Za-z]\.(?:|\s(?!\w\.\w))[A-Za-z]\.")
+_KNOWN = 6
+"""Letters by which a name is known."""
 
 
 def titles_original(response: str) -> list[str]:
@@ -115,33 +124,69 @@ def choice_fixed(response: str, choices: Sequence[str]) -> int | None:
     """The choice, 0 to 4, read with care; None where there is none, or more than one.
 
     In this order: the whole answer is a letter, or one of the choices; it begins with a letter as a label (`B.`,
-    `(B)`, `B - …`); one letter, and no other, has a line of its own; it states one (`the answer is
-    B`), the last time it does; it speaks of one option (`option B`) or has one label, and no other; it names one of the
-    choices, and no other.
+    `(B)`, `B - …`), and does not list others as well; one letter, and no other, has a line of its own; it states one
+    (`the answer is B`), the last time it does; it boxes one, speaks of one option (`option B`) or has one label, and no
+    other; it names one of the choices, and no other. A name's initial (`C. S. Lewis`) is no label, and `B or C` is no
+    choice.
     """
     bare = response.strip(_ALONE)
     if len(bare) == 1 and bare.upper() in LETTERS:
         return LETTERS.index(bare.upper())
-    names = [normal(choice) for choice in choices]
     whole = normal(response)
+    names = [normal(choice) for choice in choices]
     if whole and names.count(whole) == 1:
         return names.index(whole)
-    if lead := _LEAD.match(response):
-        return LETTERS.index(lead[1])
-    lines = {bare for line in response.splitlines() if len(bare := line.strip(_ALONE)) == 1 and bare in LETTERS}
-    if len(lines) == 1:
-        return LETTERS.index(lines.pop())
-    stated = [match[1] or match[2] for match in _STATED.finditer(response)]
-    if stated:
-        return LETTERS.index(stated[-1])
+    names += [normal(side) for choice in choices for side in sides(choice)]
+    lead = _LEAD.match(response)
+    first = _letters([lead] if lead else [], response, names)
+    labelled = _letters(_LABEL.finditer(response), response, names)
+    # Where it lists others, too, it repeats what it was asked.
+    if set(_letters(_LISTED.finditer(response), response, names)) - {*first} or len({*labelled} - {*first}) > 1:
+        first = []
+    lines = [bare for line in response.splitlines() if len(bare := line.strip(_ALONE)) == 1 and bare in LETTERS]
+    stated = _letters(_STATED.finditer(response), response, names)
     for labels in (
-        {match[match.lastindex or 0] for match in _OPTION.finditer(response)},
-        set(_LABEL.findall(response)),
+        first,
+        lines,
+        stated[-1:],
+        _letters(_BOXED.finditer(response), response, names),
+        _letters(chain(_OPTION.finditer(response), _CHOICE.finditer(response)), response, names),
+        labelled,
     ):
-        if len(labels) == 1:
-            return LETTERS.index(labels.pop())
+        if "" in labels:
+            return None
+        if len(set(labels)) == 1:
+            return LETTERS.index(labels[0])
     found = [index for index, choice in enumerate(choices) if _named(choice, whole)]
     return found[0] if len(found) == 1 else None
+
+
+def begins_as_choice(response: str) -> bool:
+    """Whether an answer begins with a letter as a label, as choices do and lists of titles do not."""
+    return bool(_LEAD.match(response)) or response.strip(_ALONE) in tuple(LETTERS)
+
+
+def _letters(matches: Iterable[re.Match[str]], response: str, names: Sequence[str]) -> list[str]:
+    """The labels found, without initials of names; of one that stands beside others as their equal, an empty text."""
+    found = []
+    for match in matches:
+        place = match.start("letter")
+        if not _is_initial(response, place, names):
+            found.append("" if _EQUAL.match(response, place + 1) else response[place].upper())
+    return found
+
+
+def _is_initial(response: str, place: int, names: Sequence[str]) -> bool:
+    """Whether a letter begins a choice's name, or stands among initials and no choice's name follows it.
+
+    A name is known by its first letters: models spell it in more ways than one.
+    """
+    here, after = ("".join(normal(response[start : start + 40]).split()) for start in (place, place + 1))
+    starts = tuple(start for name in names if len(start := "".join(name.split())[:_KNOWN]) == _KNOWN)
+    if here.startswith(starts):
+        return True
+    among = any(_INITIALS.match(response, max(start, 0)) for start in (place, place - 2, place - 3))
+    return among and not after.startswith(starts)
 
 
 def _named(choice: str, text: str) -> bool:

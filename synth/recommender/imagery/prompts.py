@@ -62,8 +62,9 @@ def ask(
 
 
 def combined(descriptions: Sequence[str]) -> str:
-    """Descriptions as the paper combines them: `Image 1: …`, a line each, at most four."""
-    return "\n".join(f"Image {number}: {' '.join(text.split())}" for number, text in enumerate(descriptions, 1))
+    """Descriptions as the paper combines them: `Image 1: …`, a line each, at most four; none of an empty one."""
+    numbered = enumerate(descriptions, 1)
+    return "\n".join(f"Image {number}: {' '.join(text.split())}" for number, text in numbered if text.strip())
 
 
 def _pictures(shown: int) -> str:

@@ -19,6 +19,9 @@ from synth.recommender.items import Item
 from synth.recommender.retrieval import Report, Retriever, make_retriever
 from synth.recommender.runs import RunFile, ranking, write_run
 
+RETRIEVAL = "retrieval"
+"""The family of such runs."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -33,7 +36,7 @@ class Found:
 
 def query_of(request: Request, descriptions: Sequence[str]) -> str:
     """The request's words, then the descriptions of its pictures."""
-    return "\n".join([request.full, *descriptions])
+    return "\n".join([request.full, *filter(None, descriptions)])
 
 
 def retrieve(
@@ -69,16 +72,16 @@ def retrieve(
         if task == "rec_title":
             tops = retriever.top(queries, TITLES, [()] * len(queries))
             answers = {name: _listed(titles) for name, titles in zip(requests, tops, strict=True)}
-            original, fixed = keep(path, answers, recs, requests, set(requests)).scores
+            original, fixed = keep(path, answers, recs, requests, set(requests), RETRIEVAL).scores
             found.append(Found(fixed, original, 0))
             continue
         scored = retriever.scores(queries, [request.choices for request in requests.values()])
         likeness = dict(zip(requests, scored, strict=True))
         answers = {name: _chosen(requests[name], scores) for name, scores in likeness.items()}
-        kept = keep(path, answers, recs, requests, set(requests))
+        kept = keep(path, answers, recs, requests, set(requests), RETRIEVAL)
         original, fixed = kept.scores
-        run, asked = as_run(fixed, recs, requests)
-        facts = {**run.facts, "family": "retrieval", "metrics": ["hit@1", "mrr"]}
+        run, asked = as_run(fixed, recs, requests, RETRIEVAL)
+        facts = {**run.facts, "metrics": ["hit@1", "mrr"]}
         # All choices are ranked, so the run has more than the answers say.
         write_run(kept.run, RunFile(run.name, likeness, run.responses, facts), asked)
         tied = sum(list(scores.values()).count(max(scores.values())) > 1 for scores in scored)

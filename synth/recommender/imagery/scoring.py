@@ -13,9 +13,10 @@ from synth.recommender.extras import require
 from synth.recommender.imagery.data import Domain, Recs, Request, check_ids, domains
 from synth.recommender.imagery.matching import first_fixed, first_original
 from synth.recommender.imagery.negatives import best_of
-from synth.recommender.imagery.outputs import IMAGE, Output, describe_output, read_outputs
+from synth.recommender.imagery.outputs import IMAGE, NONE, Output, describe_output, read_outputs
 from synth.recommender.imagery.parsing import (
     Mode,
+    begins_as_choice,
     choice_fixed,
     choice_original,
     titles_fixed,
@@ -47,6 +48,8 @@ class Score:
     """Answers that a later one for the same request replaces."""
     said: dict[str, Response] = field(default_factory=dict, repr=False)
     """The answers, masked, and whether they can be parsed."""
+    listed: dict[str, int] = field(default_factory=dict, repr=False)
+    """Lines that can be titles, of the first 20."""
     chosen: dict[str, int] = field(default_factory=dict, repr=False)
     """The choices made."""
 
@@ -71,6 +74,12 @@ class Score:
         """Wilson's 95 % intervals of the figures."""
         found = {name: wilson(round(value * self.n), self.n) for name, value in self.figures.items()}
         return {name: (ends.low, ends.high) for name, ends in found.items() if ends}
+
+    @property
+    def like_choices(self) -> bool:
+        """Whether nine answers of ten begin as choices do."""
+        begun = sum(begins_as_choice(one.response) for one in self.said.values())
+        return begun >= 0.9 * len(self.said) > 0
 
     def json(self) -> dict[str, Any]:
         """The figures with their intervals, and what was counted."""
@@ -123,6 +132,13 @@ class Scorer:
         requests = self._known_requests(domain, recs) if output.task == "rec_choice" else {}
         return score_answers(output, answers, recs, requests, mode, unknown=unknown, repeated=repeated)
 
+    def run(self, score: Score) -> tuple[RunFile, list[Query]]:
+        """What was scored as a run, by the rules it was scored by; see `as_run`."""
+        domain = self._domain(score.output)
+        recs = self._known_recs(domain)
+        requests = self._known_requests(domain, recs) if score.output.task == "rec_choice" else {}
+        return as_run(score, recs, requests)
+
     def _domain(self, output: Output) -> Domain:
         # A folder of one domain may have any name; the requests' ids tell whether it is the right one.
         found = next(iter(self._domains.values())) if self._alone else self._domains.get(output.domain)
@@ -170,6 +186,7 @@ def score_answers(
     """
     places: dict[str, int] = {}
     said: dict[str, Response] = {}
+    listed: dict[str, int] = {}
     chosen: dict[str, int] = {}
     for name, recommended in recs.items():
         if only is not None and name not in only:
@@ -186,7 +203,8 @@ def score_answers(
                 places[name] = int(index == request.true_index)
             parsable = name in chosen
         else:
-            places[name], parsable = _place(answer, recommended, mode)
+            places[name], listed[name] = _place(answer, recommended, mode)
+            parsable = listed[name] > 0
         said[name] = Response(mask_handles(answer), parsable)
     return Score(
         output=output,
@@ -197,25 +215,30 @@ def score_answers(
         unknown=unknown,
         repeated=repeated,
         said=said,
+        listed=listed,
         chosen=chosen,
     )
 
 
-def _place(answer: str, recommended: Collection[str], mode: Mode) -> tuple[int, bool]:
-    """The place of the first match, and whether there was anything to match."""
+def _place(answer: str, recommended: Collection[str], mode: Mode) -> tuple[int, int]:
+    """The place of the first match, and how many lines there were to match."""
     if mode == "original":
-        lines = titles_original(answer)
-        return first_original(lines[: DEPTHS[-1]], recommended), bool(lines)
-    parted = titles_fixed(answer)
-    return first_fixed(parted[: DEPTHS[-1]], recommended), bool(parted)
+        lines = titles_original(answer)[: DEPTHS[-1]]
+        return first_original(lines, recommended), len(lines)
+    parted = titles_fixed(answer)[: DEPTHS[-1]]
+    return first_fixed(parted, recommended), len(parted)
 
 
-def as_run(score: Score, recs: Recs, requests: Mapping[str, Request]) -> tuple[RunFile, list[Query]]:
+def as_run(score: Score, recs: Recs, requests: Mapping[str, Request], family: str = "") -> tuple[RunFile, list[Query]]:
     """The answers as a run, so that systems can be compared with paired tests.
 
     A run's query has one right answer. For titles it is the request's most upvoted one, and it stands for all that
     were recommended: the first line that matches any of them is written under its name, so that Success@k of the run
-    is Hit@k. Lines before it are `line 1`, `line 2`, ….
+    is Hit@k. The other lines are `line 1`, `line 2`, ….
+
+    Args:
+        requests: with their choices; needed for the task `rec_choice` only.
+        family: in which tables put it; empty for `zero-shot` and what was shown.
     """
     titled = score.output.task == "rec_title"
     scores: dict[str, dict[str, float]] = {}
@@ -225,15 +248,16 @@ def as_run(score: Score, recs: Recs, requests: Mapping[str, Request]) -> tuple[R
             gt = best_of(recs[name])
             queries.append(Query(name, name, gt, ()))
             if name in score.said:
-                before = {f"line {number}": -float(number) for number in range(1, place)}
-                scores[name] = {**before, gt: -float(place)} if place else {}
+                lines = range(1, score.listed[name] + 1)
+                scores[name] = {gt if line == place else f"line {line}": -float(line) for line in lines}
         else:
             request = requests[name]
             queries.append(Query(name, name, request.choices[request.true_index], request.choices))
             if name in score.said:
                 index = score.chosen.get(name)
                 scores[name] = {} if index is None else {request.choices[index]: 1.0}
-    return RunFile(system_name(score.output), scores, score.said, run_facts(score.output, score.mode)), queries
+    facts = run_facts(score.output, score.mode, family)
+    return RunFile(system_name(score.output), scores, score.said, facts), queries
 
 
 def system_name(output: Output) -> str:
@@ -241,15 +265,16 @@ def system_name(output: Output) -> str:
     return f"{output.model} ({'images' if output.modality == IMAGE else output.modality})"
 
 
-def run_facts(output: Output, mode: Mode) -> dict[str, Any]:
+def run_facts(output: Output, mode: Mode, family: str = "") -> dict[str, Any]:
     """What tables say of a run."""
     titled = output.task == "rec_title"
+    seen = {IMAGE: "images", NONE: "words"}.get(output.modality, "descriptions")
     return {
         "task": "imagery.title" if titled else "imagery.choose",
         "data": f"imagery {output.domain}",
         "split": "",
         "generator": "",
-        "family": "zero-shot, images" if output.modality == IMAGE else "zero-shot, descriptions",
+        "family": family or f"zero-shot, {seen}",
         "metrics": [f"hit@{depth}" for depth in DEPTHS] if titled else ["hit@1"],
         "modality": output.modality,
         "mode": mode,

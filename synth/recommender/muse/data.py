@@ -141,6 +141,14 @@ class MuseData:
         path = self.catalogue.image_path(found[0]) if found else None
         return path if path and path.is_file() else None
 
+    def hash(self, conversation: str) -> str:
+        """24 hex digits over a conversation's words, whatever run or export it is in and what it is called there."""
+        digest = hashlib.blake2b(digest_size=12)
+        for last in self.moments[conversation][-1:]:
+            for line in (*last.context, Line("assistant", last.text)):
+                digest.update(f"{line.speaker}\0{line.text}\0".encode())
+        return digest.hexdigest()
+
     @property
     def fingerprint(self) -> str:
         """16 hex digits over all texts: which data a model was trained on."""

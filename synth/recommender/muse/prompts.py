@@ -20,7 +20,7 @@ QUERY_TOKENS, RESPONSE_TOKENS = 48, 160
 
 _SHOP = "You are the assistant in a shop's chat. "
 _QUERY = _SHOP + (
-    "Read the conversation, and look at the pictures that were shown in it. Write the query with which the shop's "
+    "Read the conversation{look}. Write the query with which the shop's "
     "product search finds what this customer wants now: the kind of product, for whom, and every wish as a word that "
     "product descriptions use; what was turned down as what is wanted instead. Answer with the query alone: keywords "
     "on one line, no sentence, no negation."
@@ -29,13 +29,20 @@ _ANSWER = (
     _SHOP + "Read the conversation, and say what you say next. Answer with your words alone, one to three sentences."
 )
 _RECOMMEND = _SHOP + (
-    "Read the conversation, then recommend the product below, whose picture is the last one: name it once, and give "
-    "reasons that suit this customer, one of them to be seen in the picture. Answer with your words alone, two or "
-    "three sentences."
+    "Read the conversation, then recommend the product below{whose}: name it once, and give reasons that suit this "
+    "customer{seen}. Answer with your words alone, two or three sentences."
 )
+_LOOK = ", and look at the pictures that were shown in it"
+_WHOSE, _SEEN = ", whose picture is the last one", ", one of them to be seen in the picture"
 _SAY = "\n\nWrite what you say next."
 _SPEAKERS = {"user": "Customer", "assistant": "Assistant"}
+_THOUGHT = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL)
+"""A template may have opened it in the prompt."""
+_FENCE = re.compile(r"\s*```\s*\w*\s*")
+_MARK = re.compile(r"^\s*(?:[-*•>]|\d{1,2}[.)])\s+")
 _LABEL = re.compile(r"^(?:(?:the )?(?:search )?query|search)(?: is)?\s*:\s*", re.IGNORECASE)
+_AROUND = "\"'“”‘’`*_ "
+"""Quotes and markup."""
 _NAMED = re.compile(r"^(?:assistant|response|answer)\s*:\s*", re.IGNORECASE)
 _WORDS = 60
 
@@ -57,21 +64,21 @@ def ask(task: Task, moment: Moment, data: MuseData, pictures: int = PICTURES, fi
     to be said from the conversation alone.
 
     Args:
-        pictures: how many of the conversation's, the latest; 0 for none.
+        pictures: how many of the conversation's, the latest; 0 for none at all, for models that only read.
         fit: None keeps the whole conversation. The last utterance and the product are never cut.
     """
-    head, tail, shown, most = _ANSWER, _SAY, [], RESPONSE_TOKENS
-    if task == "recommend":
-        head, tail, most = _QUERY, "\n\nWrite the query.", QUERY_TOKENS
-    elif moment.product:
-        product = data.catalogue[moment.product]
-        own = data.picture(moment.product)
-        head, tail = _RECOMMEND, f"\n\nProduct: {card(product)}{_SAY}"
-        shown = [own] if own else []
+    head, tail, most = _ANSWER, _SAY, RESPONSE_TOKENS
     numbered, paths = _numbered(moment.context, pictures)
+    own = None
+    if task == "recommend":
+        head, tail, most = _QUERY.format(look=_LOOK if paths else ""), "\n\nWrite the query.", QUERY_TOKENS
+    elif moment.product:
+        own = data.picture(moment.product) if pictures else None
+        head = _RECOMMEND.format(whose=_WHOSE if own else "", seen=_SEEN if own else "")
+        tail = f"\n\nProduct: {card(data.catalogue[moment.product])}{_SAY}"
     lines = _latest(numbered, fit, head, tail) if fit else numbered
     text = "\n".join([head, "\nConversation:", *lines]) + tail
-    return Asked(f"{task}:{moment.id}", text, (*paths, *shown), max_tokens=most)
+    return Asked(f"{task}:{moment.id}", text, (*paths, own) if own else tuple(paths), max_tokens=most)
 
 
 def _numbered(context: Sequence[Line], most: int) -> tuple[list[str], list[Path]]:
@@ -100,14 +107,20 @@ def _latest(lines: Sequence[str], fit: Fit, head: str, tail: str) -> list[str]:
 
 
 def read_query(answer: str) -> str:
-    """The query in what a model wrote: its first line that says something, without label, quotes or list mark."""
-    for line in answer.splitlines():
-        text = _LABEL.sub("", line.strip().strip("`*- ").strip()).strip("\"'“”‘’` ")
+    """The query in what a model wrote: its first line that says something, without label, quotes, markup or list mark.
+
+    Thoughts, fences and lines that only announce what follows (they end in a colon) say nothing.
+    """
+    for line in _THOUGHT.sub("", answer).splitlines():
+        said = _MARK.sub("", line).strip(_AROUND)
+        if _FENCE.fullmatch(line) or said.endswith(":"):
+            continue
+        text = _LABEL.sub("", said.replace("**", "").replace("__", "")).strip(_AROUND + "-")
         if text:
             return " ".join(text.split()[:_WORDS])
     return ""
 
 
 def read_response(answer: str) -> str:
-    """The words in what a model wrote, on one line."""
-    return _NAMED.sub("", " ".join(answer.split())).strip()
+    """The words in what a model wrote, without its thoughts, on one line."""
+    return _NAMED.sub("", " ".join(_THOUGHT.sub("", answer).split())).strip()

@@ -25,6 +25,5 @@ def said(name: str, responses: Mapping[str, str], moments: Sequence[Moment], fac
         facts: what tables say of the system.
     """
     kept = {moment.id: responses.get(moment.id, "") for moment in moments}
-    return RunFile(
-        name, {}, {query: Response(text, bool(text)) for query, text in kept.items()}, {"task": TASK, **facts}
-    )
+    answers = {query: Response(text, bool(text)) for query, text in kept.items()}
+    return RunFile(name, {}, answers, {"task": TASK, "metrics": list(METRICS), **facts})

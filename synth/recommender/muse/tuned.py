@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synth.errors import SynthError
-from synth.recommender.adapters import CARD, Lora, attach_trained, check_base, find, fingerprint, read_card
+from synth.recommender.adapters import Lora, attach_trained, check_base, find, fingerprint, read_card
 from synth.recommender.architecture import Quantise, load
-from synth.recommender.muse.data import MuseData
+from synth.recommender.muse.learnt import Learnt
 from synth.recommender.muse.tuning import STAGE, MuseSettings, Reading
 from synth.recommender.precision import PrecisionName
 from synth.recommender.writer import LocalWriter
@@ -27,24 +26,6 @@ class Tuned:
     reading: Reading
     card: dict[str, Any]
 
-    def check(self, data: MuseData, asked: Collection[str]) -> None:
-        """
-        Raises:
-            SynthError: it has learnt from conversations that are asked about.
-        """
-        learnt = {*self.card["conversations"], *self.card["chosen_by"]}
-        seen = learnt & set(asked) if self.card["fingerprint"] == data.fingerprint else ()
-        if seen:
-            raise SynthError(
-                f"{self.writer.name} has learnt from {len(seen):,} of the conversations that it would be tested on.",
-                f"Test it with its own split: --convs {self.card['convs']} --seed {self.card['split_seed']}.",
-            )
-
-
-def is_tuned(folder: Path) -> bool:
-    """Whether a folder has what `synth train muse` leaves."""
-    return (find(folder) / CARD).is_file()
-
 
 def open_tuned(
     folder: Path,
@@ -57,17 +38,35 @@ def open_tuned(
     Raises:
         SynthError: it is no such checkpoint, or its base is gone or another.
     """
-    card = read_card(folder, STAGE)
-    try:
-        names = ("task", "model", "pictures", "max_length", "evaluation_batch")
-        settings = MuseSettings(**{name: card[name] for name in names}, lora=Lora(**card["lora"]))
-    except (KeyError, TypeError) as error:
-        raise SynthError(f"{folder} was written by another version: {error}.", "Train it again.") from error
+    settings, card = read_tuned(folder)
     architecture = load(_base(folder, settings.model), precision, device, quantise)
     check_base(card, architecture, folder)
     attach_trained(architecture, folder)
     reading = Reading(architecture, settings, f"{architecture.fingerprint} {fingerprint(folder)}")
     return Tuned(LocalWriter(reading.speaker, folder.resolve().name, batch), reading, card)
+
+
+def read_tuned(folder: Path) -> tuple[MuseSettings, dict[str, Any]]:
+    """How a tuned model is asked, and its card.
+
+    Raises:
+        SynthError: it is no such checkpoint.
+    """
+    card = read_card(folder, STAGE)
+    try:
+        names = ("task", "model", "pictures", "max_length", "evaluation_batch")
+        return MuseSettings(**{name: card[name] for name in names}, lora=Lora(**card["lora"])), card
+    except (KeyError, TypeError) as error:
+        raise SynthError(f"{folder} was written by another version: {error}.", "Train it again.") from error
+
+
+def learnt_of(folder: Path) -> Learnt:
+    """What a tuned model and its base have learnt from.
+
+    Raises:
+        SynthError: it is no such checkpoint, or does not say.
+    """
+    return Learnt.parse(read_card(folder, STAGE).get("learnt"), folder)
 
 
 def _base(folder: Path, model: str) -> str:

@@ -24,11 +24,12 @@ from synth.errors import SynthError
 from synth.recommender.adapters import Lora, adapt
 from synth.recommender.architecture import load
 from synth.recommender.batches import pad
-from synth.recommender.checkpoint import replacing
+from synth.recommender.checkpoint import replacing, write_json
 from synth.recommender.labelled import Labelled, held_out, labelled
 from synth.recommender.making import Recipe, make
 from synth.recommender.method import Method, Progress, TrainSettings
 from synth.recommender.muse.data import MuseData
+from synth.recommender.muse.learnt import FILE, Learnt
 from synth.recommender.muse.prompts import ask
 from synth.recommender.prompts import Encoded
 from synth.recommender.scoring import label_losses
@@ -122,6 +123,7 @@ def make_tiny(
     reads: Sequence[str],
     valid: Sequence[str],
     out: Path,
+    split: str,
     warming: Warming | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -130,22 +132,34 @@ def make_tiny(
     Args:
         reads: conversations that it reads, none of which is tested on.
         valid: conversations that say which epoch was best.
+        split: the options that drew these; the folder keeps them, and what was read.
 
     Raises:
-        SynthError: there is no picture, or nothing to read.
+        SynthError: there is no picture, or nothing to read; or `out` was made, or begun, of other conversations.
     """
+    warming = warming or Warming()
+    reads = reads[: warming.talks]
+    learnt = Learnt.of(data, (*reads, *valid), split)
+    # Beside the folder until that is whole: what was begun for another split must not be gone on with either.
+    begun = out.with_name(f"{out.name}.begun")
+    for place in (out, begun):
+        if place.is_dir() and Learnt.read(place) != learnt:
+            raise SynthError(f"{place} was made for another split or run.", "Choose another --out.")
     if out.is_dir():
         return out
-    warming = warming or Warming()
-    talks = [talk(data, name) for name in reads[: warming.talks]]
+    if not begun.is_dir():
+        with replacing(begun) as folder:
+            write_json(folder / FILE, learnt.json())
+    talks = [talk(data, name) for name in reads]
     cards = [f"Product: {product.title}\n{summary(product)}" for product in data.catalogue]
-    seeing = out.with_name(out.name + ".seeing")
+    seeing = begun / "seeing"
     if not seeing.is_dir():
         train_on, held = held_out(_pictured(data, warming), 0.1, warming.seed)
         recipe = Recipe(
             seed=warming.seed, attributes=warming.attributes, captions=warming.captions, device=warming.device
         )
-        prompt = ask("recommend", data.moments[reads[0]][0], data).text
+        # The last moment has pictures before it, where there are any.
+        prompt = ask("recommend", data.moments[reads[0]][-1], data).text
         make(recipe, train_on, held, [*cards, *talks, *[prompt] * 50], [], seeing, progress)
     architecture = load(seeing, "fp32", warming.device)
     chance = random.Random(warming.seed)
@@ -153,14 +167,14 @@ def make_tiny(
     # of them.
     chosen = chance.sample(cards, min(len(cards), len(talks) * 2))
     method = Talk(architecture, [*talks, *chosen], [talk(data, name) for name in valid], warming.seed)
-    work = out.with_name(out.name + ".work")
+    work = begun / "work"
     done = train(method, replace(warming.talk, seed=warming.seed), work, progress)
     with replacing(out) as folder:
         architecture.save(folder)
         figures = {**json.loads((seeing / "warmup.json").read_text("utf-8")), "talk": done.metrics["best"]}
         (folder / "warmup.json").write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
-    for finished in (seeing, work):
-        shutil.rmtree(finished, ignore_errors=True)
+        write_json(folder / FILE, learnt.json())
+    shutil.rmtree(begun, ignore_errors=True)
     return out
 
 
