@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synth.analysis.statistics.table import Table as TextTable
-from synth.recommender.table import NONE, TESTS, Comparison, Figure, p_text, title_of
+from synth.recommender.table import NONE, Comparison, Figure, tests_table, title_of
 
 _LONG = ("bleu", "words")
 """Metrics that are no numbers between 0 and 1, with or without a mode."""
@@ -61,7 +61,10 @@ class Compared:
             rows=tuple((row, *(cells[(row, one) if upright else (one, row)] for one in columns)) for row in rows),
             note=self._note(),
         )
-        return [shown, *([self._tests()] if self.comparisons else [])]
+        if not self.comparisons:
+            return [shown]
+        metrics = [(one.metric, digits(one.metric)) for one in self.comparisons]
+        return [shown, tests_table(self.comparisons, self.against, metrics)]
 
     def csv(self) -> str:
         """A line for each system and metric: the figure, its interval, and the test against the one compared with."""
@@ -98,27 +101,6 @@ class Compared:
         if self.generator:
             parts.append(f"Synthetic data, made by {self.generator}: no figure here is about people.")
         return " ".join(parts)
-
-    def _tests(self) -> TextTable:
-        rows = tuple(
-            (
-                one.metric,
-                one.system,
-                f"{one.gain:+.{digits(one.metric)}f}",
-                f"{one.apart[0]} / {one.apart[1]}" if one.apart else NONE,
-                p_text(one.p),
-                p_text(one.p_holm),
-                TESTS[one.test],
-            )
-            for one in self.comparisons
-        )
-        return TextTable(
-            title=f"Against {self.against}",
-            columns=("metric", "system", "gain", "only it / only the other", "p", "p (Holm)", "test"),
-            rows=rows,
-            note=f"Holm's adjustment is over the systems compared with {self.against}, for each metric.",
-            left=2,
-        )
 
 
 def digits(metric: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +16,7 @@ import torch
 from synth.errors import SynthError
 from synth.recommender import memory
 from synth.recommender.answers import key_of
-from synth.recommender.architecture import FAMILIES, Architecture, Quantise
+from synth.recommender.architecture import FAMILIES, Architecture, Quantise, loading
 from synth.recommender.architecture import load as load_architecture
 from synth.recommender.base import is_hub_name, weight_files, weights_hash
 from synth.recommender.chat import render, special_tokens
@@ -144,7 +143,7 @@ def load_speaker(
     hub = not folder.is_dir() and is_hub_name(name)
     if not hub:
         _check(folder)
-    with quiet(), _loading(name):
+    with quiet(), loading(name):
         from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(name)
@@ -152,7 +151,7 @@ def load_speaker(
         return Llava(load_architecture(name, precision, device, quantise))
     where = pick_device(device)
     dtype = choose_precision(precision, where).dtype
-    with quiet(), _loading(name):
+    with quiet(), loading(name):
         family, sees = _family(name, config)
         _check_size(name, family, config, where, dtype, device, quantise)
         options: dict[str, Any] = {"dtype": dtype, "output_loading_info": True}
@@ -233,21 +232,6 @@ def _snapshot(name: str) -> Path:
     from transformers.utils import cached_file
 
     return Path(str(cached_file(name, "config.json"))).parent
-
-
-@contextmanager
-def _loading(name: str) -> Iterator[None]:
-    """What the libraries raise for files that are wrong or cannot be had, as one line."""
-    try:
-        yield
-    except SynthError:
-        raise
-    except Exception as error:  # safetensors, torch and the hub's client each have their own
-        said = str(error).strip().splitlines()
-        raise SynthError(
-            f"{name} cannot be loaded: {said[0] if said else type(error).__name__}",
-            "Check the name or the folder; without a network only downloaded models can be used.",
-        ) from error
 
 
 def _left(prompts: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

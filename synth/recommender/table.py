@@ -98,7 +98,9 @@ class Table:
         """The figures, the tests and the hits by place, as tables of text."""
         found = [self._figures()]
         if self.comparisons:
-            found.append(self._tests())
+            found.append(
+                tests_table(self.comparisons, self.against, [(_LABELS[one.metric], 4) for one in self.comparisons])
+            )
         return [*found, self.by_place()]
 
     def _figures(self) -> TextTable:
@@ -130,27 +132,6 @@ class Table:
         if self.generator:
             parts.append(f"Synthetic data, made by {self.generator}: no figure here is about people.")
         return " ".join(parts)
-
-    def _tests(self) -> TextTable:
-        rows = tuple(
-            (
-                _LABELS[one.metric],
-                one.system,
-                f"{one.gain:+.4f}",
-                f"{one.apart[0]} / {one.apart[1]}" if one.apart else NONE,
-                p_text(one.p),
-                p_text(one.p_holm),
-                TESTS[one.test],
-            )
-            for one in self.comparisons
-        )
-        return TextTable(
-            title=f"Against {self.against}",
-            columns=("metric", "system", "gain", "only it / only the other", "p", "p (Holm)", "test"),
-            rows=rows,
-            note=f"Holm's adjustment is over the systems compared with {self.against}, for each metric.",
-            left=2,
-        )
 
     def by_place(self) -> TextTable:
         """How often each system is right, by the right answer's place in the list: a favoured place shows."""
@@ -271,6 +252,33 @@ def _with_interval(figure: Figure | None) -> str:
     if figure.low is None or figure.high is None:
         return f"{figure.value:.4f}"
     return f"{figure.value:.4f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def tests_table(comparisons: Sequence[Comparison], against: str, metrics: Sequence[tuple[str, int]]) -> TextTable:
+    """What the tests say, a row for each comparison.
+
+    Args:
+        metrics: of each comparison the metric's name as shown, and how many places its figures have after the point.
+    """
+    rows = tuple(
+        (
+            name,
+            one.system,
+            f"{one.gain:+.{places}f}",
+            f"{one.apart[0]} / {one.apart[1]}" if one.apart else NONE,
+            p_text(one.p),
+            p_text(one.p_holm),
+            TESTS[one.test],
+        )
+        for one, (name, places) in zip(comparisons, metrics, strict=True)
+    )
+    return TextTable(
+        title=f"Against {against}",
+        columns=("metric", "system", "gain", "only it / only the other", "p", "p (Holm)", "test"),
+        rows=rows,
+        note=f"Holm's adjustment is over the systems compared with {against}, for each metric.",
+        left=2,
+    )
 
 
 def p_text(p: float) -> str:
