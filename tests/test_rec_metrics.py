@@ -564,7 +564,7 @@ def test_data_without_metadata_shows_counts_and_no_hit_rate(tmp_path: Path) -> N
     [
         ([], "nothing to evaluate"),
         (["--methods", "bm25", "RUN"], "--methods needs"),
-        (["--data", "nowhere"], "There is no nowhere"),
+        (["--data", "nowhere"], "There is no folder or file nowhere"),
         (["--data", "EXPORT", "--candidates", "st"], "has no list 'st'"),
         (["--data", "EXPORT", "--methods", "nonsense"], "no retriever"),
         (["--data", "EXPORT", "--json", "--markdown"], "exclude each other"),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli import compare, imagery, muse, side_by_side, zero_shot
+from synth.cli.train_data import open_data
 from synth.cli.values import by_commas, check_folder
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
     from synth.analysis.statistics.table import Table as TextTable
     from synth.cli.progress import Bar
-    from synth.recommender.data import Dataset
     from synth.recommender.retrieval import Report
     from synth.recommender.table import Table
 
@@ -124,7 +124,7 @@ def recommend(
     comparison = Comparison()
     for path in runs or []:
         comparison.add(*read_run(path), str(path))
-    sets = [_read(folder, format, meta, images, seed, candidates) for folder in data or []]
+    sets = [open_data(folder, meta, images, seed, candidates, format.value) for folder in data or []]
     with Bar(quiet=quiet) as bar:
         asking = Asking(split.value, candidates, k, others.value, text.value, seed, out, reporter(bar))
         for dataset in sets:
@@ -144,19 +144,6 @@ def recommend(
         from synth.recommender.table import print_tables
 
         print_tables(shown)
-
-
-def _read(folder: Path, form: DataForm, meta: Path | None, images: Path | None, seed: int, candidates: str) -> Dataset:
-    from synth.recommender.data import read_lavic
-    from synth.recommender.reddit import read_reddit_amazon
-
-    if not folder.exists():
-        raise SynthError(f"There is no {folder}.", "Name a folder of data with --data.")
-    if form is DataForm.LAVIC or (form is DataForm.AUTO and (folder / "item2meta.json").is_file()):
-        if candidates in ("st", "gpt_large"):
-            raise SynthError(f"An export has no list {candidates!r}.", "Use --candidates delivered, or a retriever.")
-        return read_lavic(folder, images)
-    return read_reddit_amazon(folder, meta, images, seed, candidates="gpt_large" if candidates == "gpt_large" else "st")
 
 
 def reporter(bar: Bar) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -40,8 +40,9 @@ def open_data(
     images: Path | None = None,
     seed: int = 0,
     candidates: str = "delivered",
+    form: Literal["auto", "lavic", "reddit"] = "auto",
 ) -> Dataset:
-    """A data set in either form; a folder with `item2meta.json` is an export.
+    """A data set in either form; by itself a folder with `item2meta.json` is an export.
 
     Args:
         candidates: which of the released lists is read; anything but `gpt_large` is the form's own.
@@ -54,7 +55,7 @@ def open_data(
 
     if not place.exists():
         raise SynthError(f"There is no folder or file {place}.", "Make one with `synth export RUN --format lavic`.")
-    if not (place / "item2meta.json").is_file():
+    if form == "reddit" or (form == "auto" and not (place / "item2meta.json").is_file()):
         return read_reddit_amazon(place, meta, images, seed, "gpt_large" if candidates == "gpt_large" else "st")
     if candidates in ("st", "gpt_large"):
         raise SynthError(f"An export has no list {candidates!r}.", "Use --candidates delivered, or a retriever.")
