@@ -27,7 +27,7 @@ generate: $(VENV)/core  ## Set up and generate on the drawn sample catalogue, of
 	$(BIN)/synth generate --scenarios $(SCENARIOS) --convs $(CONVS) $(ARGS)
 
 test: $(VENV)/dev  ## Set up and run the tests.
-	$(BIN)/python -m pytest -m "not slow and not llm" $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not llm" $(ARGS)
 
 test-slow: $(VENV)/dev  ## The tests that take minutes: kills, large runs.
 	$(BIN)/python -m pytest -m slow $(ARGS)
