@@ -4,7 +4,8 @@ Not in LaViC, which starts from a language model that can. A tiny one that is on
 learn it (24,000 examples in the trial of the reference: chance). What did work there is done here: a verdict on each
 candidate at the end of its entry, fitting or not and both counted alike, beside the answer's loss; the colour spelt
 alike on both sides; and few candidates and few words at first. From then on prompts are those of stage 2, titles and
-whole conversations. Words stand where the picture will be; `aligning` then makes pictures' embeddings read as words.
+whole conversations. Words stand where the picture will be, in the request of stage 1 too, so that its description is
+first learnt from words; `aligning` then makes pictures' embeddings read as words.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from synth.recommender.answering import Pictures, PromptSettings, Recommender
 from synth.recommender.batches import pad
 from synth.recommender.flops import decoder_forward
 from synth.recommender.method import Method, digest
-from synth.recommender.prompts import TASK, Encoded
+from synth.recommender.prompts import TASK, DescribePrompt, Encoded
 from synth.recommender.recommend import figures
-from synth.recommender.scoring import hidden_states, log_probabilities
+from synth.recommender.scoring import hidden_states, label_losses, log_probabilities
 
 if TYPE_CHECKING:
     from synth.recommender.architecture import Architecture
     from synth.recommender.data import RecExample
     from synth.recommender.items import Item
+    from synth.recommender.labelled import Labelled
     from synth.recommender.warmup import CaptionWarmup
 
 
@@ -53,11 +55,19 @@ class Match(NamedTuple):
     prompt: Encoded
 
 
+class Retold(NamedTuple):
+    """Stage 1's request with words in the picture's place, and the caption to learn."""
+
+    id: str
+    prompt: Encoded
+
+
 class Matching(Method):
     """Trains the language model to answer with the candidate that fits, and to say of each whether it does.
 
-    With `captions` the whole model, tower and projector too, learns to describe in the same batches. Figure on the
-    held-out examples, in stage 2's format: `hr1`, with words in the slots.
+    With `captions` it learns to describe in the same batches: from all of a picture's tokens, as in stage 0, the
+    projector with it, and from the words in stage 1's request. The tower stays as it is: trained on from here it loses
+    what it told apart. Figure on the held-out examples, in stage 2's format: `hr1`, with words in the slots.
     """
 
     name = "matching"
@@ -80,7 +90,7 @@ class Matching(Method):
             train: each has its answer among its candidates.
             items: an item's first description is what stands in its slot.
             verdicts: the head of an earlier lesson on the same model, from `verdict_head`.
-            captions: of the same architecture.
+            captions: of the same architecture, and of items that are known.
 
         Raises:
             SynthError: an answer not among its candidates, a prompt that cannot fit, a candidate that is unknown.
@@ -91,11 +101,12 @@ class Matching(Method):
         )
         self._train = [self._match(example) for example in train]
         self._valid = list(valid)
+        self._retold = self._retell(captions.examples("train"), items) if captions else []
         self.verdicts = verdicts if verdicts is not None else verdict_head(architecture)
         architecture.model.requires_grad_(False)
         trained = {"language": architecture.language_model, "head": architecture.lm_head, "verdicts": self.verdicts}
         if captions:
-            trained |= {"projector": architecture.projector, "tower": architecture.vision_tower}
+            trained["projector"] = architecture.projector
         self.model = nn.ModuleDict(trained).requires_grad_(True)
 
     def _match(self, example: RecExample) -> Match:
@@ -105,22 +116,33 @@ class Matching(Method):
             encoded = _without(encoded, len(prompt.tokens.start), len(prompt.tokens.known(TASK + "Conversation:\n")))
         return Match(example, encoded)
 
+    def _retell(self, captioned: Sequence[Labelled], items: Mapping[str, Item]) -> list[Retold]:
+        prompt, known = DescribePrompt(self._asked.prompt.tokens), self._asked.prompt.tokens.known
+        found = []
+        for each in captioned:
+            words = known(next(iter(items[each.id].descriptions.values())).strip())
+            found.append(Retold(each.id, prompt.with_words(prompt.encode(each.title, each.caption, 0), words)))
+        return found
+
     def examples(self, split: Literal["train", "valid"]) -> Sequence[Any]:
         if split == "valid":
             return self._valid
-        return [*self._train, *(self.captions.examples("train") if self.captions else [])]
+        return [*self._train, *self._retold, *(self.captions.examples("train") if self.captions else [])]
 
     def length(self, example: Any) -> int:
-        if isinstance(example, Match):
+        if isinstance(example, Match | Retold):
             return len(example.prompt)
         return self.captions.length(example) if self.captions else 0
 
     def collate(self, examples: list[Any]) -> dict[str, Any]:
         matches = [entry for entry in examples if isinstance(entry, Match)]
-        others = [entry for entry in examples if not isinstance(entry, Match)]
+        retold = [entry.prompt for entry in examples if isinstance(entry, Retold)]
+        others = [entry for entry in examples if not isinstance(entry, Match | Retold)]
         batch: dict[str, Any] = {}
         if matches:
             batch["matches"] = self._matches(matches)
+        if retold:
+            batch["retold"] = pad(retold, self._asked.filler)
         if others and self.captions:
             batch["captions"] = self.captions.collate(others)
         return batch
@@ -139,17 +161,23 @@ class Matching(Method):
         parts = []
         if "matches" in batch:
             parts.append(self._step(batch["matches"]))
+        if "retold" in batch:
+            losses = label_losses(self.architecture, batch["retold"], self._nothing())
+            parts.append((losses.sum(), len(losses)))
         if "captions" in batch and self.captions:
             parts.append(self.captions.step(model, batch["captions"]))
         return torch.stack([loss for loss, _ in parts]).sum(), sum(count for _, count in parts)
 
     def _step(self, batch: dict[str, Any]) -> tuple[Tensor, int]:
-        nothing = torch.zeros(0, self.architecture.width, device=self.architecture.device)
-        hidden = hidden_states(self.architecture, batch, nothing)
+        hidden = hidden_states(self.architecture, batch, self._nothing())
         answers = -log_probabilities(self.architecture, hidden[batch["rows"], batch["columns"]], batch["labels"])
         rows, columns = batch["ends"]
         verdicts = balanced(self.verdicts(hidden[rows, columns].float())[:, 0], batch["fits"])
         return answers.sum() + self.settings.verdict * len(answers) * verdicts, len(answers)
+
+    def _nothing(self) -> Tensor:
+        """The embeddings of no picture: (0, width)."""
+        return torch.zeros(0, self.architecture.width, device=self.architecture.device)
 
     def evaluate(self, model: Any) -> dict[str, float]:
         if not self._valid:
@@ -173,10 +201,11 @@ class Matching(Method):
         captions = len(self.captions.examples("train")) if self.captions else 0
         asked = [*self._train, *map(self._match, self._valid)]
         known = [(match.example.id, match.prompt.ids, match.example.gt) for match in asked]
+        told = [(each.id, each.prompt.ids, each.prompt.answer) for each in self._retold]
         return {
             "base": self.architecture.fingerprint,
             "stage": settings,
-            "data": digest(known),
+            "data": digest([*known, *told]),
             "captions": captions,
         }
 

@@ -279,5 +279,10 @@ class DescribePrompt:
     def with_crops(self, prompt: Encoded, crops: int) -> Encoded:
         """The prompt, which has no image slots yet, with so many."""
         start = len(prompt.ids) - len(self._tail)
-        ids = (*prompt.ids[:start], *[self.tokens.image] * crops, *self._tail)
-        return replace(prompt, ids=ids, slots=tuple(Slot(start + crop, 0, crop) for crop in range(crops)))
+        shown = self.with_words(prompt, [self.tokens.image] * crops)
+        return replace(shown, slots=tuple(Slot(start + crop, 0, crop) for crop in range(crops)))
+
+    def with_words(self, prompt: Encoded, words: Sequence[int]) -> Encoded:
+        """The prompt, which has no image slots yet, with these tokens where they would be."""
+        start = len(prompt.ids) - len(self._tail)
+        return replace(prompt, ids=(*prompt.ids[:start], *words, *self._tail))

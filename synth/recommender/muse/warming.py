@@ -155,9 +155,11 @@ def make_tiny(
     seeing = begun / "seeing"
     if not seeing.is_dir():
         train_on, held = held_out(_pictured(data, warming), 0.1, warming.seed)
+        # No letters for candidates, which nobody names here: `I` and `A` are words of these texts.
         recipe = Recipe(
-            seed=warming.seed, attributes=warming.attributes, captions=warming.captions, device=warming.device
-        )
+            labels="tokens", seed=warming.seed, attributes=warming.attributes, captions=warming.captions,
+            device=warming.device,
+        )  # fmt: skip
         # The last moment has pictures before it, where there are any.
         prompt = ask("recommend", data.moments[reads[0]][-1], data).text
         make(recipe, train_on, held, [*cards, *talks, *[prompt] * 50], [], seeing, progress)
