@@ -95,6 +95,8 @@ def test_features_are_cls_before_the_layer_norm(model: Architecture) -> None:
     hidden = model.vision_tower(pixels, output_hidden_states=True).hidden_states
     assert torch.equal(model.encode(pixels), hidden[-1][:, 0])
     assert torch.equal(model.encode(pixels, -2, "patches"), hidden[-2][:, 1:])
+    both = zip(model.encode_both(pixels), (model.encode(pixels), model.encode(pixels, -2, "patches")), strict=True)
+    assert all(torch.equal(one, other) for one, other in both)
     assert not torch.allclose(model.encode(pixels), model.vision_tower(pixels).pooler_output)
     assert model.project(model.encode(pixels)).shape == (len(pixels), model.width)
 
@@ -338,9 +340,11 @@ def test_warm_up_teaches_the_tower_colours(folder: Path, tmp_path: Path) -> None
     method = AttributeWarmup(model, items, items)
     assert set(method.values) == {"colour"}  # of `type` there is one value only
     settings = TrainSettings(epochs=8, batch=8, lr=3e-3, schedule="cosine", workers=0, trackers=())
-    start = method.evaluate(method.model)["accuracy"]
+    start = method.evaluate(method.model)
     trained = train(method, settings, tmp_path / "run")
-    assert trained.metrics["best"]["value"] > max(0.9, start)
+    assert trained.metrics["best"]["value"] > max(0.9, start["accuracy"])
+    # The patches, which stage 0 reads, and not [CLS] alone.
+    assert method.evaluate(method.model)["patches"] > max(0.9, start["patches"])
     moved = {name for name, p in model.model.named_parameters() if not torch.equal(p, before[name])}
     assert moved and all("vision_tower" in name for name in moved)
     assert torch.equal(

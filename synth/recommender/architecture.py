@@ -134,6 +134,19 @@ class Architecture:
             hidden = self.vision_tower(pixels, output_hidden_states=True).hidden_states[layer]
         return hidden[:, 0] if pooling == "cls" else hidden[:, 1:]
 
+    def encode_both(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """In one pass what LaViC reads of crops, [CLS] of the last layer, and what LLaVA reads, patches before it.
+
+        Args:
+            pixels: (n, 3, H, W), normalised by the image processor.
+
+        Returns:
+            (n, d) and (n, patches, d).
+        """
+        pixels = pixels.to(self.device, self.vision_tower.dtype)
+        seen = self.vision_tower(pixels, output_hidden_states=True)
+        return seen.last_hidden_state[:, 0], seen.hidden_states[self.model.config.vision_feature_layer][:, 1:]
+
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Vision features (…, d) as embeddings of the language model (…, width)."""
         projected: torch.Tensor = self.projector(features.to(self.device, self.dtype))

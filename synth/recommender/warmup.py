@@ -2,7 +2,7 @@
 
 Not in LaViC, which starts from a pretrained LLaVA: it stands in for that pretraining where a model is made from
 nothing. A tower that has only ever been asked for captions loses the colour that a histogram keeps (the trial in the
-reference), so it is asked for it directly, at the position that stages 1 and 2 read.
+reference), so it is asked for it directly, at the positions that the stages read: [CLS], and patches for stage 0.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ def _pixels(items: Sequence[Labelled], processor: Any) -> tuple[Tensor, list[int
 
 
 class AttributeWarmup(Method):
-    """Trains the tower to tell colour, type and gender from [CLS], of the whole image and of the tiles' mean alike.
+    """Trains the tower to tell colour, type and gender.
 
-    A linear head for each attribute reads what a language model would read through the projector; the heads are thrown
-    away. Images are mirrored at random. Figures: accuracy by attribute on the held-out images, and their mean.
+    From [CLS], of the whole image and of the tiles' mean alike, and from the mean of all patches of the layer that
+    LLaVA reads. Linear heads for each attribute read what a language model would read through the projector; they are
+    thrown away. Images are mirrored at random. Figures: accuracy by attribute on the held-out images, by [CLS], and the
+    mean of these; `patches`, the same mean by the patches.
     """
 
     name = "attributes"
@@ -67,9 +69,12 @@ class AttributeWarmup(Method):
         if not self.values:
             raise SynthError("No attribute has two values to tell apart.", "Give a catalogue that has colour or type.")
         width = architecture.vision_width
-        self.heads = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(known))) for known in self.values.values()
-        ).to(architecture.device)
+        self.heads = nn.ModuleDict({
+            place: nn.ModuleList(
+                nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(known))) for known in self.values.values()
+            )
+            for place in ("cls", "patches")
+        }).to(architecture.device)  # fmt: skip
         tower = architecture.vision_tower.requires_grad_(True)
         self.model = nn.ModuleDict({"tower": tower, "heads": self.heads})
 
@@ -100,16 +105,20 @@ class AttributeWarmup(Method):
         return torch.stack(losses).sum(), sum(int((labels != _IGNORED).sum()) for labels in batch["labels"].values())
 
     def evaluate(self, model: Any) -> dict[str, float]:
-        right, asked = Counter[str](), Counter[str]()
+        right, by_patches, asked = Counter[str](), Counter[str](), Counter[str]()
         held = self._splits["valid"]
         for start in range(0, len(held), self.batch):
             batch = self.collate(held[start : start + self.batch])
-            for name, (whole, tiles) in self._scores(batch["pixels"], batch["counts"]).items():
+            for name, (whole, tiles, patches) in self._scores(batch["pixels"], batch["counts"]).items():
                 labels = batch["labels"][name]
                 right[name] += int(((whole + tiles).argmax(-1).cpu() == labels).sum())
+                by_patches[name] += int((patches.argmax(-1).cpu() == labels).sum())
                 asked[name] += int((labels != _IGNORED).sum())
         found = {name: right[name] / asked[name] for name in self.values if asked[name]}
-        return {**found, "accuracy": sum(found.values()) / len(found)} if found else {}
+        if not found:
+            return {}
+        told = sum(by_patches[name] / asked[name] for name in found) / len(found)
+        return {**found, "accuracy": sum(found.values()) / len(found), "patches": told}
 
     def save(self, folder: Path) -> None:
         self.architecture.save(folder)
@@ -120,12 +129,14 @@ class AttributeWarmup(Method):
     def signature(self) -> dict[str, Any]:
         return {"base": self.architecture.fingerprint, "values": {name: len(v) for name, v in self.values.items()}}
 
-    def _scores(self, pixels: Tensor, counts: Sequence[int]) -> dict[str, tuple[Tensor, Tensor]]:
-        """By attribute the scores (images, values) from the whole image and from its tiles' mean."""
-        each = self.architecture.encode(pixels).float().split(list(counts))
-        whole = torch.stack([features[0] for features in each])
-        tiles = torch.stack([features[1:].mean(0) for features in each])
-        return {name: (head(whole), head(tiles)) for name, head in zip(self.values, self.heads, strict=True)}
+    def _scores(self, pixels: Tensor, counts: Sequence[int]) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """By attribute the scores (images, values) from the whole image, its tiles' mean, and all its patches' mean."""
+        cls, patches = (seen.float().split(list(counts)) for seen in self.architecture.encode_both(pixels))
+        whole = torch.stack([crops[0] for crops in cls])
+        tiles = torch.stack([crops[1:].mean(0) for crops in cls])
+        every = torch.stack([crops.mean((0, 1)) for crops in patches])
+        heads = zip(self.values, self.heads["cls"], self.heads["patches"], strict=True)
+        return {name: (first(whole), first(tiles), second(every)) for name, first, second in heads}
 
 
 def _values(items: Iterable[Labelled]) -> dict[str, dict[str, int]]:
