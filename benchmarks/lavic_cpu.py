@@ -103,7 +103,7 @@ class Size:
     held: int = 3000
     valid: int = 1000
     candidates: int = 10
-    tower_epochs: int = 7
+    tower_epochs: int = 12
     words: tuple[Lesson, ...] = (
         Lesson(9600, (2, 3), 48, plain=True, brief=True, own=0.0),
         Lesson(6400, (2, 6), plain=True, brief=True, own=0.0),
@@ -341,7 +341,7 @@ def distill(bench: Bench, shop: Shop, model: Path) -> dict[str, Any]:
     stage = DistillSettings(Lora(), evaluation_batch=64, workers=1)
     method = Distill(load(model, "fp32", "cpu"), on, valid, stage, seed=bench.seed)
     epochs = bench.size.distill_epochs
-    return bench.train(method, "distilled", epochs=epochs, batch=32, lr=3e-4, schedule="cosine", evaluate_first=True)
+    return bench.train(method, "distilled", epochs=epochs, batch=32, lr=1e-4, schedule="cosine", evaluate_first=True)
 
 
 def recommend(bench: Bench, shop: Shop, model: Path, arm: str, test: Sequence[RecExample]) -> float:
