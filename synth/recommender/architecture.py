@@ -7,7 +7,7 @@ else here asks an `Architecture` for a part and never reaches into a model, so t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -166,6 +166,10 @@ class Architecture:
             pixels.to(self.device, self.vision_tower.dtype), torch.tensor(sizes), return_dict=True
         )
         return list(found.pooler_output)
+
+    def joined(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Images' embeddings, (n, width) each, one after the other for `place`; of no image (0, width)."""
+        return torch.cat(list(images)) if images else torch.zeros(0, self.width, device=self.device)
 
     def place(self, embedded: torch.Tensor, ids: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Puts image embeddings (n, width) where `ids` has the image token, in reading order.

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,7 @@ from synth.errors import SynthError
 from synth.recommender.architecture import load
 from synth.recommender.checkpoint import check_same, replacing, write_json
 from synth.recommender.labelled import Labelled
-from synth.recommender.method import Progress, TrainSettings
+from synth.recommender.method import Progress, TrainSettings, digest
 from synth.recommender.presets import Labels, build_small, build_tiny
 from synth.recommender.training import train
 from synth.recommender.warmup import ATTRIBUTE_SETTINGS, CAPTION_SETTINGS, AttributeWarmup, CaptionWarmup
@@ -85,7 +84,8 @@ def make(
     base = work / "base"
     note = work / "recipe.json"
     texts = list(texts)
-    identity = {**recipe.identity(), "data": _digest(texts, item_ids, train_on, valid)}
+    data = digest([texts, list(item_ids), list(train_on), list(valid)])
+    identity = {**recipe.identity(), "data": data}
     if note.is_file():
         check_same(work, json.loads(note.read_text("utf-8")), identity)
     else:
@@ -111,11 +111,3 @@ def make(
         (folder / "warmup.json").write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
     shutil.rmtree(work)
     return Made(out, metrics)
-
-
-def _digest(*parts: Iterable[Any]) -> str:
-    """16 hex digits over the data: texts, ids, pictures by their place and what is known of them."""
-    digest = blake2b(digest_size=8)
-    for part in parts:
-        digest.update(repr(list(part)).encode())
-    return digest.hexdigest()

@@ -162,22 +162,18 @@ class Matching(Method):
         if "matches" in batch:
             parts.append(self._step(batch["matches"]))
         if "retold" in batch:
-            losses = label_losses(self.architecture, batch["retold"], self._nothing())
+            losses = label_losses(self.architecture, batch["retold"], self.architecture.joined([]))
             parts.append((losses.sum(), len(losses)))
         if "captions" in batch and self.captions:
             parts.append(self.captions.step(model, batch["captions"]))
         return torch.stack([loss for loss, _ in parts]).sum(), sum(count for _, count in parts)
 
     def _step(self, batch: dict[str, Any]) -> tuple[Tensor, int]:
-        hidden = hidden_states(self.architecture, batch, self._nothing())
+        hidden = hidden_states(self.architecture, batch, self.architecture.joined([]))
         answers = -log_probabilities(self.architecture, hidden[batch["rows"], batch["columns"]], batch["labels"])
         rows, columns = batch["ends"]
         verdicts = balanced(self.verdicts(hidden[rows, columns].float())[:, 0], batch["fits"])
         return answers.sum() + self.settings.verdict * len(answers) * verdicts, len(answers)
-
-    def _nothing(self) -> Tensor:
-        """The embeddings of no picture: (0, width)."""
-        return torch.zeros(0, self.architecture.width, device=self.architecture.device)
 
     def evaluate(self, model: Any) -> dict[str, float]:
         if not self._valid:

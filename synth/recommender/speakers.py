@@ -74,8 +74,8 @@ class Llava:
         lengths = iter([len(one) for one in shown])
         prompts = [self.tokens(one, lengths) for one in asked]
         ids, mask = _left(prompts, _filler(self.tokenizer), architecture.device)
-        pictures = torch.cat(shown) if shown else torch.zeros(0, architecture.width, device=architecture.device)
-        return {"inputs_embeds": architecture.place(architecture.embed(ids), ids, pictures), "attention_mask": mask}
+        embedded = architecture.place(architecture.embed(ids), ids, architecture.joined(shown))
+        return {"inputs_embeds": embedded, "attention_mask": mask}
 
     def tokens(self, asked: Asked, lengths: Iterator[int]) -> list[int]:
         text = render(self.tokenizer, asked, self._mark, self._special, counted=True)

@@ -217,8 +217,7 @@ class Tuning(Method):
         padded = pad(prompts, self._filler)
         batch["lengths"], batch["labels"] = padded["lengths"], len(padded["labels"])
         here = {k: v.to(architecture.device) if isinstance(v, Tensor) else v for k, v in padded.items()}
-        pictures = torch.cat(shown) if shown else torch.zeros(0, architecture.width, device=architecture.device)
-        losses = label_losses(architecture, here, pictures)
+        losses = label_losses(architecture, here, architecture.joined(shown))
         return losses.sum(), len(losses)
 
     def evaluate(self, model: Any) -> dict[str, float]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import Tensor
 
 from synth.corpora.summary import summary
@@ -99,8 +98,7 @@ class Talk(Method):
 
     def step(self, model: Any, batch: Any) -> tuple[Tensor, int]:
         here = {k: v.to(self.architecture.device) if isinstance(v, Tensor) else v for k, v in batch.items()}
-        nothing = torch.zeros(0, self.architecture.width, device=self.architecture.device)
-        losses = label_losses(self.architecture, here, nothing)
+        losses = label_losses(self.architecture, here, self.architecture.joined([]))
         return losses.sum(), len(losses)
 
     def evaluate(self, model: Any) -> dict[str, float]:
