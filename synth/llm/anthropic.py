@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from synth.llm.endpoint import Endpoint
+from synth.llm.endpoint import Endpoint, Proxy
 from synth.llm.pictures import Pictures
 from synth.llm.provider import ModelError, ModelName, Reply, Request, Usage
 from synth.llm.remote import SCHEMA, TEMPERATURE, RemoteProvider, cut, refusal
@@ -26,7 +26,7 @@ class AnthropicProvider(RemoteProvider):
         timeout: seconds for one call, from connecting to the last byte.
 
     Raises:
-        SynthError: `ANTHROPIC_API_KEY` is not set and there is no base URL.
+        SynthError: `ANTHROPIC_API_KEY` is not set and there is no base URL, or the proxy is none.
     """
 
     name = "anthropic"
@@ -39,9 +39,10 @@ class AnthropicProvider(RemoteProvider):
 
     def __init__(self, *, base_url: str | None, pictures: Pictures, timeout: float) -> None:
         endpoint = Endpoint.find(self.name, base_url)
+        url = (endpoint.url or "https://api.anthropic.com").removesuffix("/v1")
+        proxy = Proxy.find(url)
         import anthropic
 
-        url = (endpoint.url or "https://api.anthropic.com").removesuffix("/v1")
         client = anthropic.AsyncAnthropic(
             api_key=endpoint.key,
             base_url=url,
@@ -52,7 +53,9 @@ class AnthropicProvider(RemoteProvider):
             open_telemetry=False,
         )
         headers = {"x-api-key": endpoint.key, "anthropic-version": _VERSION}
-        super().__init__(endpoint, url + self.path, headers, anthropic, client, pictures=pictures, timeout=timeout)
+        super().__init__(
+            endpoint, url + self.path, proxy, headers, anthropic, client, pictures=pictures, timeout=timeout
+        )
 
     def body(self, request: Request, messages: list[Message], refused: frozenset[str]) -> dict[str, Any]:
         body: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Where a provider's calls go and with which key."""
+"""Where a provider's calls go, with which key, and through which proxy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import os
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from synth.errors import SynthError
 
@@ -55,12 +56,45 @@ class Endpoint:
         secrets = [key] if key else []
         headers = {}
         if address is not None:
-            address, user, password = _split(address)
+            address, user, password = _server(address)
             if user or password:
-                token = base64.b64encode(f"{user}:{password}".encode()).decode()
-                headers["Authorization"] = f"Basic {token}"
-                secrets += [token, password or user]
+                headers["Authorization"] = _basic(user, password)
+                secrets += [headers["Authorization"].removeprefix("Basic "), password or user]
         return cls(address, variable, key or _NO_KEY, headers, tuple(secrets))
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An address without user and password, which are in no repr."""
+
+    url: str | None
+    """None where calls go straight to the server."""
+    headers: dict[str, str] = field(repr=False)
+    """`Proxy-Authorization` from the user and password of the address, where it has them."""
+
+    @classmethod
+    def find(cls, url: str) -> Proxy:
+        """Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the system's settings.
+
+        Args:
+            url: address of the calls.
+
+        Raises:
+            SynthError: it is none that calls can go through, e.g. one that speaks SOCKS.
+        """
+        parts = urlsplit(url)
+        proxies = getproxies()
+        address = proxies.get(parts.scheme) or proxies.get("all")
+        if not address or proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return cls(None, {})
+        found = _split(address if "://" in address else f"http://{address}")
+        if found is None:
+            raise SynthError(
+                f"What the environment names as the proxy for {parts.scheme} is not the address of an HTTP proxy.",
+                f"Set {parts.scheme.upper()}_PROXY like http://proxy.example:3128, or list the server in NO_PROXY.",
+            )
+        proxy, user, password = found
+        return cls(proxy, {"Proxy-Authorization": _basic(user, password)} if user or password else {})
 
 
 def public_url(url: str) -> str:
@@ -69,22 +103,33 @@ def public_url(url: str) -> str:
     Raises:
         SynthError: it is no address of a server.
     """
-    return _split(url)[0]
+    return _server(url)[0]
 
 
-def _split(url: str) -> tuple[str, str, str]:
-    """Address, user, password."""
+def _basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _server(url: str) -> tuple[str, str, str]:
+    found = _split(url)
+    if found is None:
+        # The address is not repeated: what was typed may hold a password at any place.
+        raise SynthError(
+            "The base URL is not the address of a server.", "Write it like http://localhost:8000/v1, scheme included."
+        )
+    return found
+
+
+def _split(url: str) -> tuple[str, str, str] | None:
+    """Address, user, password; None where it is no address of a server."""
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
         _ = parts.port
     except ValueError:
-        valid = False
+        return None
     if not valid:
-        # The address is not repeated: what was typed may hold a password at any place.
-        raise SynthError(
-            "The base URL is not the address of a server.", "Write it like http://localhost:8000/v1, scheme included."
-        )
+        return None
     host = parts.netloc.rpartition("@")[2]
     clean = parts._replace(netloc=host).geturl()
     return clean.rstrip("/"), unquote(parts.username or ""), unquote(parts.password or "")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from synth.llm.endpoint import Endpoint
+from synth.llm.endpoint import Endpoint, Proxy
 from synth.llm.pictures import Pictures
 from synth.llm.provider import ModelName, Reply, Request, Usage
 from synth.llm.remote import SCHEMA, TEMPERATURE, RemoteProvider, cut, refusal
@@ -31,7 +31,7 @@ class OpenAIProvider(RemoteProvider):
         timeout: seconds for one call, from connecting to the last byte.
 
     Raises:
-        SynthError: `OPENAI_API_KEY` is not set and there is no base URL.
+        SynthError: `OPENAI_API_KEY` is not set and there is no base URL, or the proxy is none.
     """
 
     name = "openai"
@@ -49,9 +49,10 @@ class OpenAIProvider(RemoteProvider):
 
     def __init__(self, *, base_url: str | None, pictures: Pictures, timeout: float) -> None:
         endpoint = Endpoint.find(self.name, base_url)
+        url = endpoint.url or "https://api.openai.com/v1"
+        proxy = Proxy.find(url)
         import openai
 
-        url = endpoint.url or "https://api.openai.com/v1"
         client = openai.AsyncOpenAI(
             api_key=endpoint.key,
             base_url=url,
@@ -61,7 +62,7 @@ class OpenAIProvider(RemoteProvider):
             http_client=openai.DefaultAioHttpClient(timeout=None),
         )
         headers = {"Authorization": f"Bearer {endpoint.key}"}
-        super().__init__(endpoint, url + self.path, headers, openai, client, pictures=pictures, timeout=timeout)
+        super().__init__(endpoint, url + self.path, proxy, headers, openai, client, pictures=pictures, timeout=timeout)
 
     def body(self, request: Request, messages: list[Message], refused: frozenset[str]) -> dict[str, Any]:
         if _FREE_ROLES in refused:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from synth.llm.endpoint import Endpoint
+from synth.llm.endpoint import Endpoint, Proxy
 from synth.llm.failures import Asked, connection_failure, status_failure, timeout_failure
 from synth.llm.pictures import Pictures
 from synth.llm.provider import ModelError, Reply, Request, Usage
@@ -40,6 +40,7 @@ class RemoteProvider(ABC):
 
     Args:
         url: address of the calls.
+        proxy: what they go through.
         headers: of every call, the key among them.
         sdk: the client library, for its errors.
         client: its asynchronous client, with retries and timeouts off: the gateway retries, and one timeout is enough.
@@ -58,6 +59,7 @@ class RemoteProvider(ABC):
         self,
         endpoint: Endpoint,
         url: str,
+        proxy: Proxy,
         headers: Mapping[str, str],
         sdk: ModuleType,
         client: Any,
@@ -68,10 +70,14 @@ class RemoteProvider(ABC):
         self.endpoint = endpoint
         self._url = url
         self._headers = {**headers, **endpoint.headers, "Content-Type": "application/json"}
+        if url.startswith("http:"):
+            # Here the proxy reads the call itself; else it reads only that a tunnel is wanted.
+            self._headers |= proxy.headers
         self._sdk = sdk
         self._client = client
         self._pictures = pictures
         self._timeout = timeout
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
         self._refused: set[str] = set()
         self._kept = False
@@ -120,8 +126,15 @@ class RemoteProvider(ABC):
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                # A redirect could carry the key to another server.
-                self._opened().post(self._url, data=data, headers=self._headers, allow_redirects=False) as response,
+                self._opened().post(
+                    self._url,
+                    data=data,
+                    headers=self._headers,
+                    proxy=self._proxy.url,
+                    proxy_headers=self._proxy.headers,
+                    # A redirect could carry the key to another server.
+                    allow_redirects=False,
+                ) as response,
             ):
                 return response.status, response.headers, await response.read()
         except TimeoutError:
@@ -138,7 +151,9 @@ class RemoteProvider(ABC):
             # The limiter bounds the connections. Certificates as the client libraries trust them.
             connector = aiohttp.TCPConnector(limit=0, ssl=create_ssl_context())
             timeout = aiohttp.ClientTimeout(total=None)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True)
+            # Told to look in the environment, aiohttp looks again for every call, in threads, at a fifth or more of a
+            # call's CPU; and a password that it finds in ~/.netrc it refuses to send beside the key.
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self._session
 
     def read(self, answer: Any, request: Request, *, schema: bool = True) -> Reply:
