@@ -15,6 +15,11 @@ from synth.traces.store import RunStore
 from tests.support.commands import Called
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes make no name: a gzip's hold the time, and then two workers do not agree on what the tests are."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small drawn catalogue; nobody may change it."""

@@ -132,7 +132,7 @@ def test_an_answer_that_trickles_ends_in_time(server: str) -> None:
     start = time.monotonic()
     with pytest.raises(PictureError, match="took too long"):
         Web(lambda address: True, seconds=0.4).read(f"{server}/drip", "-")
-    assert time.monotonic() - start < 4, "it drips for 5 s"
+    assert time.monotonic() - start < 2
 
 
 def test_loopback_is_refused_by_default(server: str) -> None:

@@ -512,7 +512,7 @@ def test_bad_data_is_one_line(tmp_path: Path, file: str, text: str | None, said:
         ("m__music__x__rec_title.jsonl", b'["x"]\n', "no JSON object"),
         ("m__music__x__rec_title.jsonl", b"\xff\xfe", "no text in UTF-8"),
         ("m__music__x__rec_title.jsonl.gz", b"no gzip", "damaged gzip"),
-        ("m__music__x__rec_title.jsonl.gz", gzip.compress(b'{"submission_id": "r1"}', mtime=0)[:-12], "damaged gzip"),
+        ("m__music__x__rec_title.jsonl.gz", gzip.compress(b'{"submission_id": "r1"}' * 50)[:-12], "damaged gzip"),
         ("m__films__x__rec_title.jsonl", b'{"submission_id": "r1", "response": "x"}\n', "has no such folder"),
         ("m__music__x__description.jsonl", b"{}\n", "does not say what it answers"),
         ("m__music__x__rec_other.jsonl", b"{}\n", "does not say what it answers"),

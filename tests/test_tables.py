@@ -92,7 +92,7 @@ def test_broken_rows_are_named(tmp_path: Path) -> None:
         (b"PK\x03\x04 and more", "zip or Excel"),
         (b"\x00\x01\x02,binary\n", "not a text file"),
         (b"PAR1 and nothing else", "cannot be read as Parquet"),
-        (gzip.compress(b"id,title\n1,a\n" * 1000, mtime=0)[:-20], "cut off or damaged"),
+        (gzip.compress(b"id,title\n1,a\n" * 1000)[:-20], "cut off or damaged"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, content: bytes, says: str) -> None:

@@ -26,7 +26,7 @@ class AnthropicProvider(RemoteProvider):
         timeout: seconds for one call, from connecting to the last byte.
 
     Raises:
-        SynthError: `ANTHROPIC_API_KEY` is not set and there is no base URL, or the proxy is none.
+        SynthError: `ANTHROPIC_API_KEY` is not set and there is no base URL, or calls cannot go through the proxy set.
     """
 
     name = "anthropic"

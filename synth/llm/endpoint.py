@@ -58,8 +58,9 @@ class Endpoint:
         if address is not None:
             address, user, password = _server(address)
             if user or password:
-                headers["Authorization"] = _basic(user, password)
-                secrets += [headers["Authorization"].removeprefix("Basic "), password or user]
+                token = _token(user, password)
+                headers["Authorization"] = f"Basic {token}"
+                secrets += [token, password or user]
         return cls(address, variable, key or _NO_KEY, headers, tuple(secrets))
 
 
@@ -94,7 +95,7 @@ class Proxy:
                 f"Set {parts.scheme.upper()}_PROXY like http://proxy.example:3128, or list the server in NO_PROXY.",
             )
         proxy, user, password = found
-        return cls(proxy, {"Proxy-Authorization": _basic(user, password)} if user or password else {})
+        return cls(proxy, {"Proxy-Authorization": f"Basic {_token(user, password)}"} if user or password else {})
 
 
 def public_url(url: str) -> str:
@@ -106,8 +107,8 @@ def public_url(url: str) -> str:
     return _server(url)[0]
 
 
-def _basic(user: str, password: str) -> str:
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+def _token(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _server(url: str) -> tuple[str, str, str]:

@@ -31,7 +31,7 @@ class OpenAIProvider(RemoteProvider):
         timeout: seconds for one call, from connecting to the last byte.
 
     Raises:
-        SynthError: `OPENAI_API_KEY` is not set and there is no base URL, or the proxy is none.
+        SynthError: `OPENAI_API_KEY` is not set and there is no base URL, or calls cannot go through the proxy set.
     """
 
     name = "openai"
