@@ -126,7 +126,7 @@ class Online:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("QUIET", 0.03), ("_FIRST_POLL", 0.01), ("_LONGEST_POLL", 0.02), ("_LOGGED_POLL", 0.01)):
+    for name, seconds in (("QUIET", 0.1), ("_FIRST_POLL", 0.01), ("_LONGEST_POLL", 0.02), ("_LOGGED_POLL", 0.01)):
         monkeypatch.setattr(waves_module, name, seconds)
     monkeypatch.setattr(waves_module, "_LISTED", 0.01)
     monkeypatch.setattr(gateway_module, "_FIRST_WAIT", 0.01)
@@ -176,9 +176,15 @@ def begin(prompts: Prompts, store: RunStore, desk: Desk) -> Begin:
 
 def run(work: Callable[[], Any]) -> Any:
     async def limited() -> Any:
-        return await asyncio.wait_for(work(), 10)  # what hangs fails
+        return await asyncio.wait_for(work(), 60)  # what hangs fails
 
     return asyncio.run(limited())
+
+
+async def created(desk: Desk) -> None:
+    """Waits until a wave on record has its batch."""
+    while not any(wave.batch for wave in desk.store.waves()):
+        await asyncio.sleep(0.01)
 
 
 async def killed(begin: Begin, desk: Desk, *items: int) -> None:
@@ -186,9 +192,7 @@ async def killed(begin: Begin, desk: Desk, *items: int) -> None:
     desk.ended.clear()
     start = begin()
     asked = asyncio.gather(*map(start.one, items), return_exceptions=True)
-    while not desk.batches:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.03)
+    await created(desk)
     for task in start.waves._tasks:
         task.cancel()
     asked.cancel()
@@ -367,7 +371,7 @@ def test_a_stopped_run_leaves_its_wave_to_the_next_start(store: RunStore, desk: 
         desk.ended.clear()
         start = begin()
         asked = asyncio.create_task(start.ask(*range(4)))
-        await asyncio.sleep(0.1)
+        await created(desk)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
         desk.ended.set()
@@ -406,7 +410,7 @@ def test_a_wave_takes_only_what_the_cap_allows(store: RunStore, desk: Desk, begi
         probe = begin()
         desk.ended.clear()
         asked = asyncio.create_task(probe.ask(99))
-        await asyncio.sleep(0.1)
+        await created(desk)
         [reservation] = store.reservations()
         desk.ended.set()
         await asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -62,8 +63,7 @@ def test_products_are_cards_with_pictures(opened: Opened, reader: RunReader, tal
             card.scroll_into_view_if_needed()
             expect(card.locator(".title")).to_have_text(product.title)
             expect(card.locator("code")).to_have_text(product.id)
-            expect(card.locator("img")).to_have_js_property("complete", True)
-            assert card.locator("img").evaluate("image => image.naturalWidth") == product.images[0].width
+            expect(card.locator("img")).to_have_js_property("naturalWidth", product.images[0].width)
             if turn.speaker == "assistant":
                 expect(card.locator(".price")).to_contain_text(f"{product.price:,.2f}")
     taken = page.locator(f'.chat [data-product="{talk.accepted_id}"]').last
@@ -84,7 +84,7 @@ def test_the_buyer_stands_beside_it(opened: Opened, reader: RunReader, talk: Con
     assert chat and beside and beside["x"] >= chat["x"] + chat["width"]
 
 
-def test_before_and_after_the_rewriter(opened: Opened, reader: RunReader, talk: Conversation) -> None:
+def test_before_and_after_the_rewriter(opened: Opened, served: Served, reader: RunReader, talk: Conversation) -> None:
     events = reader.events("conversation", int(talk.id[1:]))
     turn = next(e.turn for e in events if isinstance(e, RewriteEvent) and not e.kept)
     page = opened(f"/c/{talk.id}")
@@ -105,7 +105,7 @@ def test_before_and_after_the_rewriter(opened: Opened, reader: RunReader, talk: 
         assert left == texts[name]
     page.locator('[data-text="draft"]').click()
     expect(page.locator(f"#t{turn} .version:visible")).to_have_text(texts["draft"])
-    assert page.url.endswith("?text=draft")
+    expect(page).to_have_url(f"{served.url}/c/{talk.id}?text=draft")
 
 
 def test_a_call_opens_with_all_that_is_on_record(opened: Opened, talk: Conversation, steps: list[Step]) -> None:
@@ -173,14 +173,14 @@ def test_retries_and_repairs_are_marked(opened: Opened, reader: RunReader) -> No
         expect(page.locator(f"#{step.anchor} .parameters")).to_contain_text(badge)
 
 
-def test_what_each_side_could_see(opened: Opened, talk: Conversation) -> None:
+def test_what_each_side_could_see(opened: Opened, served: Served, talk: Conversation) -> None:
     page = opened(f"/c/{talk.id}")
-    blurred = "element => getComputedStyle(element).filter"
-    story = page.locator("#buyer .backstory")
-    assert story.locator("..").evaluate(blurred) == "none"
+    hiding = page.locator("#buyer .backstory").locator("..")
+    expect(hiding).to_have_css("filter", "none")
     page.locator('[data-seen="assistant"]').click()
+    page.wait_for_url("**seen=assistant")
     expect(page.locator("#barrier")).to_contain_text("neither held anything hidden from it")
-    assert "blur" in story.locator("..").evaluate(blurred)
+    expect(hiding).to_have_css("filter", re.compile("blur"))
     shown = next(turn.index for turn in talk.turns if turn.retrieval)
     hidden = page.locator(f"#t{shown}-sights .veiled b").all_inner_texts()
     assert {"person", "scenario", "backstory", "requirement", "target"} <= set(hidden)
@@ -189,7 +189,7 @@ def test_what_each_side_could_see(opened: Opened, talk: Conversation) -> None:
     expect(columns).to_have_count(2)
     expect(columns.filter(has_text="The user's side").locator("li", has_text="backstory")).not_to_have_class("veiled")
     expect(columns.filter(has_text="The user's side").locator(".veiled", has_text="the search query")).to_have_count(1)
-    assert page.url.endswith("?seen=both")
+    expect(page).to_have_url(f"{served.url}/c/{talk.id}?seen=both")
 
 
 @pytest.mark.parametrize("address", ["?open={0}#{0}", "#{0}"])
@@ -208,19 +208,22 @@ def test_a_step_can_be_linked_to(opened: Opened, talk: Conversation, steps: list
     page.locator("#t2-steps > summary").click()
     page.locator(f"#t2-steps a.anchor[href$='#{step.anchor}']").click()
     expect(page.locator(f"#{step.anchor} .reply")).to_be_visible()
-    assert "ending=hit" in page.url and page.url.endswith(f"#{step.anchor}")
+    expect(page).to_have_url(re.compile(rf"ending=hit.*#{step.anchor}$"))
 
 
 def test_copies(opened: Opened, served: Served, talk: Conversation) -> None:
     page = opened(f"/c/{talk.id}", permissions=["clipboard-read", "clipboard-write"])
-    button = page.get_by_role("button", name="Copy JSON")
+    button = page.locator("[data-copy*='.json']")
+    expect(button).to_have_text("Copy JSON")
     button.click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    expect(button).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == page.request.get(f"{served.url}/c/{talk.id}.json").text()
     assert [turn["text"] for turn in json.loads(copied)["conversation"]["turns"]] == [t.text for t in talk.turns]
-    page.get_by_role("button", name="Copy Markdown").click()
-    expect(page.get_by_role("button", name="Copied")).to_have_count(2)
+    expect(button).to_have_text("Copy JSON")
+    button = page.locator("[data-copy*='.md']")
+    button.click()
+    expect(button).to_have_text("Copied")
     text = page.evaluate("navigator.clipboard.readText()")
     assert text.startswith(f"# {talk.id}") and "## Conversation" in text
     with page.expect_download() as download:
@@ -254,4 +257,4 @@ def test_neighbours_are_those_of_the_list(opened: Opened) -> None:
     page.locator("#previous").click()
     expect(page.locator("h1")).to_have_text(ids[2] or "")
     page.get_by_title("To the list").click()
-    assert page.url.endswith("/?ending=hit&sort=-turns")
+    expect(page).to_have_url(re.compile(r"/\?ending=hit&sort=-turns$"))

@@ -73,7 +73,7 @@ def test_the_runs_page(opened: Opened, runs: tuple[Path, Path]) -> None:
     expect(page.locator("#total")).to_have_text(number)
 
 
-def test_two_runs_by_draw_and_by_scenario(opened: Opened, runs: tuple[Path, Path]) -> None:
+def test_two_runs_by_draw_and_by_scenario(opened: Opened, served: Served, runs: tuple[Path, Path]) -> None:
     page = opened("/compare")
     expect(page.locator("[role=status]")).to_have_count(0, timeout=20_000)
     ours, theirs = ({draw.number: draw for draw in draws(run)} for run in runs)
@@ -84,13 +84,11 @@ def test_two_runs_by_draw_and_by_scenario(opened: Opened, runs: tuple[Path, Path
     expect(page.locator("#distinct td").first).to_be_visible(timeout=20_000)
     expect(page.locator("#pairs")).to_contain_text(f"of {len(ours.keys() | theirs.keys())} differ")
     page.locator("#differ").click()
+    page.wait_for_url("**differ=1**")
     assert page.locator(".pairs tbody tr").count() == page.locator(".pairs tr.differs").count() > 0
     page.locator('[data-by="scenario"]').click()
-    page.locator("#differ").click()
     expect(page.locator(".pairs thead th").first).to_have_text("scenario")
-    assert "by=scenario" in page.url
-    page.go_back()
-    page.go_back()
+    page.wait_for_url("**by=scenario**")
     # A pair that went differently: turns beside each other, and words that differ marked.
     number = next(
         number
@@ -100,7 +98,7 @@ def test_two_runs_by_draw_and_by_scenario(opened: Opened, runs: tuple[Path, Path
         and (other := theirs[number].conversation)
         and [turn.text for turn in other.turns] != [turn.text for turn in draw.conversation.turns]
     )
-    page.goto(f"{page.url.partition('/compare')[0]}/compare/pair?a=c{number:06d}&b=c{number:06d}")
+    page.goto(f"{served.url}/compare/pair?a=c{number:06d}&b=c{number:06d}")
     expect(page.locator(".whose")).to_have_count(2)
     left, right = (box for box in (cell.bounding_box() for cell in page.locator(".pair .whose").all()) if box)
     assert left["y"] == right["y"] and right["x"] >= left["x"] + left["width"]

@@ -119,7 +119,9 @@ def watch(page: Page, home: str) -> list[str]:
             problems.append(f"{response.status} for {response.url}")
 
     def said(message: Any) -> None:
-        if message.type in ("error", "warning"):
+        # The library says so of every request of its own that a newer one took the place of.
+        replaced = message.text.startswith(("htmx:afterRequest", "htmx:sendAbort"))
+        if message.type in ("error", "warning") and not replaced:
             problems.append(f"console: {message.text}")
 
     page.on("dialog", refuse)

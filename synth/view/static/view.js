@@ -102,7 +102,7 @@
   });
 
   const copy = async (button) => {
-    const label = button.textContent;
+    const label = button.dataset.label ??= button.textContent;
     try {
       let text = button.dataset.copyText;
       if (text === undefined) {
