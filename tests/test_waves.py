@@ -442,6 +442,20 @@ def test_calls_of_a_batch_that_nobody_asks_for_do_not_hold_up_the_cap(
     assert len(store.reservations()) == 3 and states(store) == ["open"]
 
 
+def test_a_run_that_is_stopped_as_a_wave_begins_leaves_no_warning(store: RunStore, begin: Begin) -> None:
+    async def work() -> None:
+        start = begin()
+        asked = asyncio.create_task(start.ask(0))
+        while not start.waves._tasks:
+            await asyncio.sleep(0)
+        await start.close()  # before the wave's first step
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+    run(work)
+    assert (store.waves(), store.reservations()) == ([], [])
+
+
 def test_a_run_that_is_stopped_before_a_wave_leaves_keeps_nothing_reserved(store: RunStore, begin: Begin) -> None:
     async def work() -> None:
         start = begin()

@@ -160,17 +160,17 @@ class Waves:
             self._start(self._adopt(self._found[wave_id], entries), entries)
 
     def _start(self, work: Coroutine[Any, Any, None], entries: Sequence[_Entry]) -> asyncio.Task[None]:
-        async def run() -> None:
-            try:
-                await work
-            except Exception as error:  # whatever it is, those who wait must hear of it
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._ending.discard(task)
+            if not task.cancelled() and isinstance(error := task.exception(), Exception):
+                # Whatever it is, those who wait must hear of it.
                 for entry in entries:
                     _raise_to(entry, error)
 
-        task = asyncio.create_task(run())
+        task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(self._ending.discard)
+        task.add_done_callback(ended)
         return task
 
     async def _send_directly(self, direct: Courier, entry: _Entry) -> None:
