@@ -19,17 +19,18 @@ $(VENV)/core: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/dev: pyproject.toml constraints.txt $(VENV)/core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+# One mark for each set of extras, so that asking for more installs more.
+$(VENV)/%: pyproject.toml constraints.txt $(VENV)/core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
 	@touch $@
 
 generate: $(VENV)/core  ## Set up and generate on the drawn sample catalogue, offline: make generate CONVS=300 for a quick look.
 	$(BIN)/synth generate --scenarios $(SCENARIOS) --convs $(CONVS) $(ARGS)
 
-test: $(VENV)/dev  ## Set up and run the tests.
+test: $(VENV)/$(EXTRAS)  ## Set up and run the tests.
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not llm" $(ARGS)
 
-test-slow: $(VENV)/dev  ## The tests that take minutes: kills, large runs.
+test-slow: $(VENV)/$(EXTRAS)  ## The tests that take minutes: kills, large runs.
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 .venv-llm/ready: pyproject.toml constraints.txt
@@ -40,22 +41,18 @@ test-slow: $(VENV)/dev  ## The tests that take minutes: kills, large runs.
 test-llm: .venv-llm/ready  ## Set up a small local model (llama.cpp is compiled: minutes) and run everything through it.
 	$(LLM_BIN)/python -m pytest -m llm tests/test_local.py $(ARGS)
 
-lint: $(VENV)/dev  ## ruff and mypy.
+lint: $(VENV)/$(EXTRAS)  ## ruff and mypy.
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-$(VENV)/train: pyproject.toml constraints.txt $(VENV)/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,train]"
-	@touch $@
-
-tutorial: $(VENV)/train  ## Set up training and run every command of docs/tutorial.md, checked against what it says; minutes.
+tutorial: $(VENV)/dev,train  ## Set up training and run every command of docs/tutorial.md, checked against what it says; minutes.
 	$(BIN)/python -m pytest tests/test_tutorial.py $(ARGS)
 
-bench: $(VENV)/dev  ## Print the benchmarks' figures; minutes each.
+bench: $(VENV)/$(EXTRAS)  ## Print the benchmarks' figures; minutes each.
 	$(BIN)/python -m benchmarks $(ARGS)
 
-screenshots: $(VENV)/dev  ## Pictures of every page of synth view, into screenshots/ (needs Chromium; minutes).
+screenshots: $(VENV)/$(EXTRAS)  ## Pictures of every page of synth view, into screenshots/ (needs Chromium; minutes).
 	$(BIN)/python -m benchmarks.screenshots $(ARGS)
 
 clean:  ## Remove the environment and caches; runs and catalogues stay.
