@@ -95,7 +95,7 @@ class Server(Served):
             first = data.index(b"\n") + 1
             http.wfile.write(data[:first])
             http.wfile.flush()
-            assert self.gate.wait(30)
+            assert self.gate.wait(5)
             data = data[first:]
         http.wfile.write(data[: len(data) // 2] if half else data)
         http.close_connection = half

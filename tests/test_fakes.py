@@ -486,9 +486,9 @@ def test_latency_and_capacity(fake: Fake) -> None:
 
 def test_calls_a_minute(fake: Fake) -> None:
     fake.set(rpm=60)
-    _, refusals = together(fake, 30)
+    _, refusals = together(fake, 6)
     assert refusals >= 3
-    assert fake.ledger()["requests"]["POST /v1/chat/completions"] == {"200": 30 - refusals, "429": refusals}
+    assert fake.ledger()["requests"]["POST /v1/chat/completions"] == {"200": 6 - refusals, "429": refusals}
 
 
 # ---- batches

@@ -72,7 +72,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         try:
-            for _ in range(600):
+            for _ in range(100):
                 self.wfile.write(b"x")
                 time.sleep(0.05)
         except OSError:
@@ -132,7 +132,7 @@ def test_an_answer_that_trickles_ends_in_time(server: str) -> None:
     start = time.monotonic()
     with pytest.raises(PictureError, match="took too long"):
         Web(lambda address: True, seconds=0.4).read(f"{server}/drip", "-")
-    assert time.monotonic() - start < 15, "half of what the whole answer takes"
+    assert time.monotonic() - start < 2
 
 
 def test_loopback_is_refused_by_default(server: str) -> None:

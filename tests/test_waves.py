@@ -176,7 +176,7 @@ def begin(prompts: Prompts, store: RunStore, desk: Desk) -> Begin:
 
 def run(work: Callable[[], Any]) -> Any:
     async def limited() -> Any:
-        return await asyncio.wait_for(work(), 60)  # what hangs fails
+        return await asyncio.wait_for(work(), 10)  # what hangs fails
 
     return asyncio.run(limited())
 

@@ -63,6 +63,7 @@ def test_products_are_cards_with_pictures(opened: Opened, reader: RunReader, tal
             card.scroll_into_view_if_needed()
             expect(card.locator(".title")).to_have_text(product.title)
             expect(card.locator("code")).to_have_text(product.id)
+            expect(card.locator("img")).to_have_js_property("complete", True)
             expect(card.locator("img")).to_have_js_property("naturalWidth", product.images[0].width)
             if turn.speaker == "assistant":
                 expect(card.locator(".price")).to_contain_text(f"{product.price:,.2f}")
@@ -213,7 +214,7 @@ def test_a_step_can_be_linked_to(opened: Opened, talk: Conversation, steps: list
 
 def test_copies(opened: Opened, served: Served, talk: Conversation) -> None:
     page = opened(f"/c/{talk.id}", permissions=["clipboard-read", "clipboard-write"])
-    button = page.locator("[data-copy*='.json']")
+    button = page.locator("button[data-copy*='.json']")
     expect(button).to_have_text("Copy JSON")
     button.click()
     expect(button).to_have_text("Copied")
@@ -221,7 +222,8 @@ def test_copies(opened: Opened, served: Served, talk: Conversation) -> None:
     assert copied == page.request.get(f"{served.url}/c/{talk.id}.json").text()
     assert [turn["text"] for turn in json.loads(copied)["conversation"]["turns"]] == [t.text for t in talk.turns]
     expect(button).to_have_text("Copy JSON")
-    button = page.locator("[data-copy*='.md']")
+    button = page.locator("button[data-copy*='.md']")
+    expect(button).to_have_text("Copy Markdown")
     button.click()
     expect(button).to_have_text("Copied")
     text = page.evaluate("navigator.clipboard.readText()")

@@ -88,7 +88,9 @@ def test_two_runs_by_draw_and_by_scenario(opened: Opened, served: Served, runs: 
     assert page.locator(".pairs tbody tr").count() == page.locator(".pairs tr.differs").count() > 0
     page.locator('[data-by="scenario"]').click()
     expect(page.locator(".pairs thead th").first).to_have_text("scenario")
-    page.wait_for_url("**by=scenario**")
+    page.locator("#differ").click()
+    page.wait_for_url("**/compare?by=scenario")
+    expect(page.locator(".pairs thead th").first).to_have_text("scenario")
     # A pair that went differently: turns beside each other, and words that differ marked.
     number = next(
         number
